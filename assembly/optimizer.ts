@@ -1,0 +1,82 @@
+// The update of flat pages of parameters: the sum of squared gradients for clipping by global norm, and Adam with
+// decoupled decay in one pass over memory. Which parameter lies where is told by a table of segments; step size, decay
+// and whether a group is trained come from the step block.
+
+import { loadPartial, madd, storePartial } from "./simd";
+import { blockStart, dot64 } from "./flat";
+
+/**
+ * y[0] = sum of x[i]², in f64. Pass 0, rows ceil(n/16384): one f64 partial sum a row into scratch. Pass 1, one row:
+ * their sum, in order.
+ */
+export function sumSquares(x: usize, y: usize, scratch: usize, n: i32, pass: i32, begin: i32, end: i32): void {
+  if (pass == 0) {
+    for (let row = begin; row < end; row++) {
+      const first = row << 14, from = x + (<usize>first << 2);
+      store<f64>(scratch + (<usize>row << 3), dot64(from, from, min(16384, n - first)));
+    }
+  } else if (begin < end) {
+    const rows = <i32>((<u32>n + 16383) >> 14);
+    let total: f64 = 0;
+    for (let row = 0; row < rows; row++) total += load<f64>(scratch + (<usize>row << 3));
+    store<f32>(y, <f32>total);
+  }
+}
+
+/**
+ * One Adam step on a page of n floats, p, g, m, v (n). segments (S,3) i32 = [begin, end, group], sorted, begins
+ * multiples of 64; groups (G,4) f32 = [step size a, decay l2, active, unused]; norm2 (1) = squared global norm.
+ * Where active is not 0: g' = g * maxNorm / max(norm, maxNorm) (g' = g if maxNorm <= 0), m = b1 m + (1-b1) g',
+ * v = b2 v + (1-b2) g'², p -= a (m / (sqrt(v) + eps) + l2 p). g becomes 0 everywhere, also between segments, where
+ * p, m and v stay. Rows: blocks of 1024.
+ */
+export function adam(
+  segments: usize, groups: usize, norm2: usize, p: usize, g: usize, m: usize, v: usize,
+  n: i32, S: i32, beta1Bits: i32, beta2Bits: i32, epsBits: i32, maxNormBits: i32,
+  pass: i32, begin: i32, end: i32,
+): void {
+  const first = blockStart(begin, n), stop = blockStart(end, n);
+  if (first >= stop) return;
+  const b1 = reinterpret<f32>(beta1Bits), b2 = reinterpret<f32>(beta2Bits), eps = reinterpret<f32>(epsBits);
+  const maxNorm = reinterpret<f32>(maxNormBits), norm = sqrt<f32>(load<f32>(norm2));
+  const clip = maxNorm > 0 ? maxNorm / max<f32>(norm, maxNorm) : <f32>1;
+  for (let s = firstSegment(segments, S, first); s < S; s++) {
+    const segment = segments + <usize>s * 12, group = groups + (<usize>load<u32>(segment, 8) << 4);
+    const from = max(first, load<i32>(segment)), to = min(stop, load<i32>(segment, 4));
+    if (from >= stop) break;
+    if (from < to && load<f32>(group, 8) != 0) {
+      update(p, g, m, v, from, to, b1, b2, eps, clip, load<f32>(group), load<f32>(group, 4));
+    }
+  }
+  memory.fill(g + (<usize>first << 2), 0, <usize>(stop - first) << 2);
+}
+
+/** The first segment that ends after `element`, or S. */
+function firstSegment(segments: usize, S: i32, element: i32): i32 {
+  let low = 0, high = S;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (load<i32>(segments + <usize>middle * 12, 4) > element) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+/** Adam on elements from..to, which lie in one segment. */
+function update(
+  p: usize, g: usize, m: usize, v: usize, from: i32, to: i32,
+  b1: f32, b2: f32, eps: f32, clip: f32, a: f32, l2: f32,
+): void {
+  const keep1 = f32x4.splat(b1), keep2 = f32x4.splat(b2), new1 = f32x4.splat(1 - b1), new2 = f32x4.splat(1 - b2);
+  const clips = f32x4.splat(clip), epss = f32x4.splat(eps), step = f32x4.splat(-a), decay = f32x4.splat(l2);
+  for (let i = from; i < to; i += 4) {
+    const at = <usize>i << 2, rest = to - i;
+    const grad = f32x4.mul(loadPartial(g + at, rest), clips), weight = loadPartial(p + at, rest);
+    const m1 = madd(grad, new1, f32x4.mul(loadPartial(m + at, rest), keep1));
+    const v1 = madd(f32x4.mul(grad, grad), new2, f32x4.mul(loadPartial(v + at, rest), keep2));
+    const change = f32x4.div(m1, f32x4.add(f32x4.sqrt(v1), epss));
+    storePartial(m + at, m1, rest);
+    storePartial(v + at, v1, rest);
+    storePartial(p + at, madd(step, madd(decay, weight, change), weight), rest);
+  }
+}

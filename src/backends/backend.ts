@@ -1,0 +1,74 @@
+// What every backend offers, and nothing about how: pages of memory that outlive runs (a store), and programs made from
+// plans. Whoever holds a device decides when to load and when to run; during a run nothing is traced, allocated or bound.
+
+import type { Plan } from "../graph/plan.ts";
+
+/** Values fed to a run, by input name. Float64 may stand for f32; the device rounds what it cannot hold. */
+export type Feeds = Readonly<Record<string, Float32Array | Float64Array | Int32Array>>;
+
+/** Values a run hands back, by output name. Valid until the same program runs again. Float64 on the reference. */
+export type Results = Readonly<Record<string, Float32Array | Float64Array | Int32Array>>;
+
+/** Zero-initialised pages of memory that outlive runs. States live in them. */
+export interface Store {
+  /** Bytes of each page. */
+  readonly pages: ReadonlyMap<string, number>;
+  /** Copies `length` f32 elements of a page out, from a byte offset. */
+  read(page: string, offset: number, length: number): Promise<Float32Array | Float64Array>;
+  /** Copies elements into a page at a byte offset. */
+  write(page: string, offset: number, data: ArrayLike<number>): Promise<void>;
+  /** Adds zeroed pages: gradients and moments when training starts, caches when generating. */
+  add(pages: Readonly<Record<string, number>>): void;
+  /** Gives pages back; all of them unless named. Programs that use them must not run again. */
+  free(names?: readonly string[]): void;
+}
+
+/** A plan made ready for a device. */
+export interface Program {
+  readonly plan: Plan;
+  /** Runs once. Runs of one device are queued. */
+  run(feeds: Feeds): Promise<Results>;
+  /** Gives back what the program holds. */
+  free(): void;
+}
+
+/** A place to compute. */
+export interface Device {
+  /** Which backend, for `--device` and checkpoints: "wasm", "reference". */
+  readonly kind: string;
+  /** One line for people: build, threads, bytes. */
+  readonly description: string;
+  /** A store with zeroed pages of the given bytes. */
+  createStore(pages: Readonly<Record<string, number>>): Store;
+  /** Makes a plan ready to run on states of a store. */
+  load(plan: Plan, store: Store): Program;
+  /** Bytes held now: pages, temporaries, constants. */
+  bytes(): number;
+  /** Ends worker threads and gives back all memory. */
+  close(): void;
+}
+
+/** The device has no room. The message says how much was asked for and what would fit. */
+export class OutOfMemory extends Error {
+  override readonly name = "OutOfMemory";
+}
+
+/** Checks what is fed to a plan before any of it reaches a kernel: names, sizes, types and the range of ids. */
+export function checkFeeds(plan: Plan, feeds: Feeds): void {
+  for (const { name, shape, dtype, below } of plan.inputs) {
+    const data = feeds[name];
+    const size = shape.reduce((product, n) => product * n, 1);
+    if (!data) throw new TypeError(`Cannot run ${plan.name}: input "${name}" is missing`);
+    if (data.length !== size || (dtype === "i32") !== (data instanceof Int32Array)) {
+      throw new TypeError(
+        `Cannot run ${plan.name}: input "${name}" must be ${size} ${dtype} numbers, not ${data.length} of ${data.constructor.name}`,
+      );
+    }
+    if (below === null) continue;
+    for (let i = 0; i < size; i++) {
+      if (data[i] < -1 || data[i] >= below) {
+        throw new RangeError(`Cannot run ${plan.name}: entry ${i} of "${name}" is ${data[i]}, outside [0, ${below})`);
+      }
+    }
+  }
+}

@@ -1,0 +1,95 @@
+// Differentiation: one reverse walk over the recording that appends gradient ops to the same graph. The rule of
+// accumulation, said once: a parameter's gradient starts from its gradient state and every contribution is added *into*
+// it (`+=`, so that micro-batches accumulate); any other value's gradient is written by the first contribution (`=`) and
+// later ones are added into that. Each vjp does the adding itself, through `into`, because most can do it for free.
+
+import type { Graph, Node, Value } from "./graph.ts";
+import type { Attrs } from "./op.ts";
+
+/** What `gradients` gives back. */
+export interface Gradients {
+  /** The loss to report. It may be a re-recorded copy that shares work with the backward pass. */
+  readonly loss: Value;
+  /** d loss / d parameter plus what the gradient state held, in the order of the parameters. */
+  readonly gradients: readonly Value[];
+  /** The value that now stands for `value`, where the backward pass computes it for free. */
+  current(value: Value): Value;
+}
+
+/** A parameter and the state in which its gradient accumulates. */
+export interface Wanted {
+  readonly parameter: Value;
+  readonly into: Value;
+}
+
+/**
+ * Appends the gradient of a scalar loss to its graph.
+ *
+ * @param loss A value of shape (1).
+ * @throws {TypeError} where the loss depends on a parameter through an op that has no gradient.
+ */
+export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]): Gradients {
+  const nodes = [...graph.nodes];
+  const needed = new Set<Value>(wanted.map(({ parameter }) => parameter));
+  for (const node of nodes) {
+    if (node.inputs.some((input) => needed.has(input))) node.outputs.forEach((output) => needed.add(output));
+  }
+  if (!needed.has(loss)) throw new TypeError(`Cannot differentiate in ${graph.name}: the loss depends on no parameter`);
+
+  const held = new Map<Value, Value>(wanted.map(({ parameter, into }) => [parameter, into]));
+  const free = new Map<Value, Value>();
+  held.set(loss, graph.constant(new Float32Array([1]), [1]));
+  for (const node of nodes.toReversed()) {
+    const douts = node.outputs.map((output) => held.get(output) ?? null);
+    if (!node.inputs.some((input) => needed.has(input)) || douts.every((d) => d === null)) continue;
+    differentiate(graph, node, douts, needed, held, free);
+  }
+  const current = rerecord(graph, nodes, free);
+  return {
+    loss: current(loss),
+    gradients: wanted.map(({ parameter }) => held.get(parameter)!),
+    current,
+  };
+}
+
+function differentiate(
+  graph: Graph,
+  { op, inputs, outputs, attrs, scope }: Node,
+  douts: readonly (Value | null)[],
+  needed: ReadonlySet<Value>,
+  held: Map<Value, Value>,
+  free: Map<Value, Value>,
+): void {
+  if (!op.vjp) throw new TypeError(`Cannot differentiate through ${op.name} in ${scope}: it has no gradient`);
+  if (op.saved?.some((index) => douts[index])) {
+    throw new TypeError(`Cannot differentiate through a saved output of ${op.name} in ${scope}`);
+  }
+  const scopeName = `d:${scope.slice(graph.name.length + 1)}`;
+  // A value that stands twice among the inputs takes two applications, so that no vjp has to think of it.
+  const occurrence = inputs.map((input, i) => inputs.slice(0, i).filter((other) => other === input).length);
+  for (let round = 0; round <= Math.max(...occurrence); round++) {
+    const needs = inputs.map((input, i) => occurrence[i] === round && input.dtype === "f32" && needed.has(input));
+    if (!needs.includes(true)) continue;
+    const into = inputs.map((input, i) => needs[i] ? held.get(input) : undefined);
+    const { dins, outputs: replaced } = graph.scope(
+      scopeName,
+      () => op.vjp!({ inputs, outputs, attrs, douts, needs, into }),
+    );
+    inputs.forEach((input, i) => {
+      if (needs[i] && dins[i]) held.set(input, dins[i]);
+    });
+    replaced?.forEach((value, i) => free.set(outputs[i], value));
+  }
+}
+
+// Records again whatever was computed from values that the backward pass has replaced.
+function rerecord(graph: Graph, nodes: readonly Node[], free: Map<Value, Value>): (value: Value) => Value {
+  const current = (value: Value): Value => free.get(value) ?? value;
+  if (free.size === 0) return current;
+  for (const node of nodes) {
+    if (free.has(node.outputs[0]) || !node.inputs.some((input) => free.has(input))) continue;
+    const outputs = graph.apply<Attrs>(node.op, node.inputs.map(current), node.attrs);
+    outputs.forEach((value, i) => free.set(node.outputs[i], value));
+  }
+  return current;
+}

@@ -1,0 +1,172 @@
+// Recording: a graph is a list of applied ops over values, nothing else. Shapes are inferred and checked here, once, so
+// that every error carries the scope (`gpt1/h3/attn`) in which the mistake was made. No device and no numbers live here;
+// differentiation is in gradients.ts, buffers are in plan.ts.
+
+import type { DType, HostArray } from "../core/dtype.ts";
+import { sameShape, type Shape, ShapeError, show, sizeOf } from "../core/shape.ts";
+import { streamOf } from "../core/random.ts";
+import type { Attrs, Op, TensorType } from "./op.ts";
+
+/** Where a state's bytes live: a byte offset into a named page of the store. */
+export interface Place {
+  readonly page: string;
+  readonly offset: number;
+}
+
+/** What outlives a run: parameters, gradients, moments, caches. Plans share states by name. */
+export interface State extends TensorType {
+  readonly name: string;
+  readonly place: Place;
+  /** Whether gradients flow to it. Reads of every other state stop gradients. */
+  readonly parameter: boolean;
+}
+
+/** One recorded application of an op. */
+export interface Node {
+  readonly op: Op;
+  readonly inputs: readonly Value[];
+  readonly attrs: Attrs;
+  readonly outputs: readonly Value[];
+  readonly scope: string;
+}
+
+/** Where a value comes from. */
+export type Source =
+  | { readonly kind: "node"; readonly node: Node; readonly index: number }
+  | { readonly kind: "input"; readonly name: string; readonly below: number | null }
+  | { readonly kind: "state"; readonly state: State }
+  | { readonly kind: "constant"; readonly data: HostArray };
+
+/** A tensor in a graph: type, shape and origin, no data. */
+export interface Value extends TensorType {
+  readonly graph: Graph;
+  readonly source: Source;
+}
+
+/**
+ * A recording. Apply ops to values, assign states, then hand it to `gradients` and `plan`.
+ *
+ * @example
+ * ```ts
+ * import { Graph, ops, plan } from "@foreword/foreword";
+ * const graph = new Graph("example");
+ * const x = graph.input("x", [2, 3], "f32");
+ * const [y] = graph.apply(ops.gelu, [x]); // (2, 3)
+ * const p = plan(graph, { y });
+ * ```
+ */
+export class Graph {
+  readonly nodes: Node[] = [];
+  readonly assignments: Map<State, Value> = new Map();
+  readonly #inputs = new Map<string, Value>();
+  readonly #states = new Map<string, Value>();
+  readonly #scopes: string[];
+
+  constructor(readonly name: string) {
+    this.#scopes = [name];
+  }
+
+  /** The current scope, outermost first: `gpt1/h3/attn`. */
+  get scopeName(): string {
+    return this.#scopes.join("/");
+  }
+
+  /** Records what `body` records under a longer scope name. */
+  scope<T>(name: string, body: () => T): T {
+    this.#scopes.push(name);
+    try {
+      return body();
+    } finally {
+      this.#scopes.pop();
+    }
+  }
+
+  /** The random stream of the current scope as an i32. Recorded copies of a scope draw the same numbers. */
+  stream(name: string): number {
+    return streamOf(`${this.#scopes.slice(1).join("/")}/${name}`) | 0;
+  }
+
+  /** A tensor fed at every run. Entries of an i32 input with `below` are checked to lie in [0, below), or be -1. */
+  input(name: string, shape: Shape, dtype: DType, { below = null }: { below?: number | null } = {}): Value {
+    if (this.#inputs.has(name)) throw new RangeError(`Cannot declare input "${name}" twice in ${this.scopeName}`);
+    const value = this.#value({ dtype, shape }, { kind: "input", name, below });
+    this.#inputs.set(name, value);
+    return value;
+  }
+
+  /** A tensor known when the graph is recorded. It is part of the plan, so keep it small. */
+  constant(data: HostArray, shape: Shape): Value {
+    if (data.length !== sizeOf(shape)) {
+      throw new ShapeError(`Cannot record a constant of ${data.length} numbers`, `shape ${show(shape)} differs`);
+    }
+    return this.#value({ dtype: data instanceof Float32Array ? "f32" : "i32", shape }, { kind: "constant", data });
+  }
+
+  /** The value a state has at the start of the run. Without a place it gets a page of its own. */
+  state(
+    name: string,
+    shape: Shape,
+    dtype: DType = "f32",
+    { place = { page: name, offset: 0 }, parameter = false }: { place?: Place; parameter?: boolean } = {},
+  ): Value {
+    const known = this.#states.get(name);
+    if (known) {
+      if (!sameShape(known.shape, shape) || known.dtype !== dtype) {
+        throw new ShapeError(`Cannot read state ${name} as ${show(shape)}`, `it is ${show(known.shape)}`);
+      }
+      return known;
+    }
+    const value = this.#value({ dtype, shape }, {
+      kind: "state",
+      state: { name, shape, dtype, place, parameter },
+    });
+    this.#states.set(name, value);
+    return value;
+  }
+
+  /** Records one op; the only way a computed value comes into being. */
+  apply<A extends Attrs>(op: Op<A>, inputs: readonly Value[], attrs?: A): readonly Value[] {
+    const given = attrs ?? ({} as A);
+    const scope = this.scopeName;
+    if (inputs.some((value) => value.graph !== this)) {
+      throw new TypeError(`Cannot apply ${op.name} in ${scope}: an input belongs to another graph`);
+    }
+    let types: TensorType[];
+    try {
+      types = op.infer(inputs, given);
+    } catch (error) {
+      throw error instanceof ShapeError ? new ShapeError(error.action, error.reason, scope) : error;
+    }
+    const outputs: Value[] = [];
+    const node: Node = { op: op as unknown as Op, inputs, attrs: given, outputs, scope };
+    types.forEach((type, index) => outputs.push(this.#value(type, { kind: "node", node, index })));
+    this.nodes.push(node);
+    return outputs;
+  }
+
+  /** Sets what a state will be after the run. Where the producing op works in place, no copy is made. */
+  assign(state: Value, value: Value): void {
+    if (state.source.kind !== "state") {
+      throw new TypeError(`Cannot assign to a value that is not a state in ${this.scopeName}`);
+    }
+    const { state: target } = state.source;
+    if (!sameShape(state.shape, value.shape) || state.dtype !== value.dtype) {
+      throw new ShapeError(
+        `Cannot assign ${show(value.shape)} to state ${target.name}`,
+        `it is ${show(state.shape)}`,
+        this.scopeName,
+      );
+    }
+    if (value.source.kind === "state" && value !== state) {
+      throw new TypeError(`Cannot assign state ${value.source.state.name} to state ${target.name}: apply copy first`);
+    }
+    this.assignments.set(target, value);
+  }
+
+  #value(type: TensorType, source: Source): Value {
+    if (!type.shape.every((size) => Number.isInteger(size) && size > 0)) {
+      throw new ShapeError(`Cannot make a tensor of shape ${show(type.shape)}`, "sizes are positive integers", this.scopeName);
+    }
+    return { dtype: type.dtype, shape: type.shape, graph: this, source };
+  }
+}

@@ -1,0 +1,147 @@
+// GPT-1 as its released code (openai/finetune-transformer-lm) and its paper define it: post-LN decoder blocks, one matrix
+// `we` for tokens, special tokens and positions that is also the output projection, tanh GELU, dropout on that matrix, on
+// attention probabilities and on both projections. Parameter names are the scopes of the released graph. This file says
+// what the model is; recording it for a purpose is in gpt1_plans.ts, and training is in src/train.
+
+import type { Value } from "../graph/graph.ts";
+import { addLayerNorm, type Attend, dropout, embed, gelu, linear } from "../nn/layers.ts";
+import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
+
+/** What fixes the shapes and the dropout of a GPT-1. */
+export interface Gpt1Config {
+  /** Tokens of the vocabulary, V; rows 0..V-1 of `we`. */
+  readonly vocabSize: number;
+  /** Special tokens behind them: 0 when pre-training, 3 (start, delimiter, classify) when fine-tuning. */
+  readonly specials: number;
+  /** Positions, T at most; the last rows of `we`. */
+  readonly context: number;
+  readonly channels: number;
+  readonly heads: number;
+  readonly layers: number;
+  readonly embeddingDropout: number;
+  readonly attentionDropout: number;
+  readonly residualDropout: number;
+  readonly classifierDropout: number;
+}
+
+/** Sizes of a model without a vocabulary. */
+export type Gpt1Size = Pick<Gpt1Config, "context" | "channels" | "heads" | "layers">;
+
+/** Named sizes, from one that trains in seconds to the paper's. */
+export const presets = {
+  nano: { context: 64, channels: 64, heads: 2, layers: 2 },
+  micro: { context: 128, channels: 96, heads: 3, layers: 3 },
+  mini: { context: 128, channels: 128, heads: 4, layers: 4 },
+  small: { context: 256, channels: 256, heads: 8, layers: 6 },
+  medium: { context: 256, channels: 384, heads: 6, layers: 6 },
+  large: { context: 512, channels: 512, heads: 8, layers: 8 },
+  gpt1: { context: 512, channels: 768, heads: 12, layers: 12 },
+} as const satisfies Record<string, Gpt1Size>;
+
+/** The name of a preset. */
+export type Gpt1Preset = keyof typeof presets;
+
+/** Order of the special tokens behind the vocabulary, as the released code adds them. */
+export const SPECIALS = ["_start_", "_delimiter_", "_classify_"] as const;
+
+/** Dropout rate of the paper, everywhere. */
+export const DROPOUT = 0.1;
+
+const EPSILON = 1e-5, DEVIATION = 0.02;
+
+/** A configuration from a preset or sizes, with the paper's dropout unless told otherwise. */
+export function configure(
+  size: Gpt1Preset | Gpt1Size,
+  vocabSize: number,
+  { specials = 0, rate = DROPOUT }: { specials?: number; rate?: number } = {},
+): Gpt1Config {
+  const sizes: Gpt1Size | undefined = typeof size === "string" ? presets[size] : size;
+  if (!sizes) {
+    throw new RangeError(`There is no preset "${size}"; the presets are ${Object.keys(presets).join(", ")}`);
+  }
+  if (sizes.channels % sizes.heads !== 0) {
+    throw new RangeError(`${sizes.channels} channels cannot be shared by ${sizes.heads} heads: choose a multiple`);
+  }
+  return {
+    vocabSize,
+    specials,
+    ...sizes,
+    embeddingDropout: rate,
+    attentionDropout: rate,
+    residualDropout: rate,
+    classifierDropout: rate,
+  };
+}
+
+/** Rows of `we`: tokens, special tokens, positions. */
+export const tableRows = ({ vocabSize, specials, context }: Gpt1Config): number => vocabSize + specials + context;
+
+/** The id of a special token. */
+export function specialToken({ vocabSize, specials }: Gpt1Config, name: (typeof SPECIALS)[number]): number {
+  const index = SPECIALS.indexOf(name);
+  if (index >= specials) throw new RangeError(`The model has no special token ${name}: it was not prepared for fine-tuning`);
+  return vocabSize + index;
+}
+
+/** All parameters, in the order of the released weight files (positions and tokens there are two tensors). */
+export function parameterSpecs(config: Gpt1Config, classifier: number | null = null): ParameterSpec[] {
+  const { channels: C, layers } = config, normal = { deviation: DEVIATION };
+  const dense = (name: string, n: number, m: number): ParameterSpec[] => [
+    { name: `${name}/w`, shape: [n, m], init: normal },
+    { name: `${name}/b`, shape: [m], init: 0 },
+  ];
+  const norm = (name: string): ParameterSpec[] => [
+    { name: `${name}/g`, shape: [C], init: 1 },
+    { name: `${name}/b`, shape: [C], init: 0 },
+  ];
+  const block = (i: number): ParameterSpec[] => [
+    ...dense(`h${i}/attn/c_attn`, C, 3 * C),
+    ...dense(`h${i}/attn/c_proj`, C, C),
+    ...norm(`h${i}/ln_1`),
+    ...dense(`h${i}/mlp/c_fc`, C, 4 * C),
+    ...dense(`h${i}/mlp/c_proj`, 4 * C, C),
+    ...norm(`h${i}/ln_2`),
+  ];
+  return [
+    { name: "we", shape: [tableRows(config), C], init: normal },
+    ...Array.from({ length: layers }, (_, i) => block(i)).flat(),
+    ...(classifier === null ? [] : dense("clf", C, classifier)),
+  ];
+}
+
+/** What `forward` needs besides parameters: how to attend, and random numbers when training. */
+export interface Forward {
+  readonly attend: Attend;
+  /** [seed, draw] (2), or `null` for no dropout. */
+  readonly rng: Value | null;
+}
+
+/** The table as this forward pass sees it: with its elements dropped when training, once for input and output. */
+export function table(p: Parameters, { embeddingDropout }: Gpt1Config, rng: Value | null): Value {
+  const we = p("we"); // (V + specials + context, C)
+  return we.graph.scope("we", () => dropout(we, rng, embeddingDropout));
+}
+
+/** Hidden states of the last block. `ids` (B,T,2) holds a row of the table for each token and each position. */
+export function hidden(p: Parameters, config: Gpt1Config, we: Value, ids: Value, { attend, rng }: Forward): Value {
+  let x = embed(we, ids); // (B, T, C)
+  for (let i = 0; i < config.layers; i++) {
+    x = x.graph.scope(`h${i}`, () => block(x, (name) => p(`h${i}/${name}`), config, { attend, rng }));
+  }
+  return x;
+}
+
+// Post-LN: the norm follows the residual sum.
+function block(x: Value, p: Parameters, { residualDropout: rate }: Gpt1Config, { attend, rng }: Forward): Value {
+  const { graph } = x;
+  const a = graph.scope("attn", () => {
+    const qkv = linear(x, p("attn/c_attn/w"), p("attn/c_attn/b")); // (B, T, 3C)
+    return dropout(linear(attend(qkv), p("attn/c_proj/w"), p("attn/c_proj/b")), rng, rate); // (B, T, C)
+  });
+  const n = graph.scope("ln_1", () => addLayerNorm(x, a, p("ln_1/g"), p("ln_1/b"), EPSILON)); // (B, T, C)
+  const m = graph.scope("mlp", () => {
+    const h = gelu(linear(n, p("mlp/c_fc/w"), p("mlp/c_fc/b"))); // (B, T, 4C)
+    return dropout(linear(h, p("mlp/c_proj/w"), p("mlp/c_proj/b")), rng, rate); // (B, T, C)
+  });
+  return graph.scope("ln_2", () => addLayerNorm(n, m, p("ln_2/g"), p("ln_2/b"), EPSILON)); // (B, T, C)
+}

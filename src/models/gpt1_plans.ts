@@ -1,0 +1,117 @@
+// The plans a GPT-1 runs: `gradient` (forward, backward, +=) for each micro-batch, `scores` without gradients, `decode`
+// with a cache. Shapes are capacities; live lengths arrive at run time. Row weights carry every averaging rule, so a loss
+// is always a weighted sum and accumulation over micro-batches is exact. The optimizer's plan is in src/train/update.ts.
+
+import { Graph, type Value } from "../graph/graph.ts";
+import { gradients } from "../graph/gradients.ts";
+import { plan, type Plan } from "../graph/plan.ts";
+import { add, cachedAttention, causalAttention, crossEntropy, dropout, linear, linearCrossEntropy, project, selectRows, weightedSum } from "../nn/layers.ts";
+import { type Layout, mirror, parametersOf } from "../nn/parameters.ts";
+import { type Gpt1Config, hidden, table, tableRows } from "./gpt1.ts";
+
+/** What a gradient or scoring plan computes and on how many tokens. */
+export interface Gpt1Run {
+  /** Sequences, B. */
+  readonly batch: number;
+  /** Tokens of each, T at most. */
+  readonly length: number;
+  /** Whether the language-model loss takes part. */
+  readonly language: boolean;
+  /** Rows of the table in the language model's softmax. All, as the original has it, unless given. */
+  readonly rows?: number;
+  /** The classifier on the extract token: its outputs, and how many sequences form one example (2 for two choices). */
+  readonly classifier?: { readonly outputs: number; readonly choices: number };
+}
+
+interface Losses {
+  /** Weighted sums, shape (1). */
+  readonly sums: Record<string, Value>;
+  readonly rows: Record<string, Value>;
+}
+
+// Inputs: ids (B,T,2), lengths (B), then what the losses need: targets and weights (B,T); extract (B), labels and
+// labelWeights (B / choices). Losses per row come out unweighted.
+function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, rng: Value | null): Losses {
+  const { batch: B, length: T, language, classifier } = run;
+  const p = parametersOf(graph, layout), rows = tableRows(config);
+  const ids = graph.input("ids", [B, T, 2], "i32", { below: rows });
+  const lengths = graph.input("lengths", [B], "i32", { below: T + 1 });
+  const we = table(p, config, rng);
+  const attend = causalAttention(lengths, rng, { heads: config.heads, rate: config.attentionDropout });
+  const h = hidden(p, config, we, ids, { attend, rng }); // (B, T, C)
+  const sums: Record<string, Value> = {}, perRow: Record<string, Value> = {};
+  if (language) {
+    graph.scope("lm", () => {
+      const targets = graph.input("targets", [B, T], "i32", { below: run.rows ?? rows });
+      perRow.languageRows = linearCrossEntropy(h, we, targets, run.rows ?? rows); // (B, T)
+      sums.language = weightedSum(perRow.languageRows, graph.input("weights", [B, T], "f32")); // (1)
+    });
+  }
+  if (classifier) {
+    graph.scope("clf", () => {
+      const { outputs, choices } = classifier, examples = B / choices;
+      const extract = graph.input("extract", [B], "i32", { below: T });
+      const features = dropout(selectRows(h, extract), rng, config.classifierDropout); // (B, C)
+      const logits = linear(features, p("clf/w"), p("clf/b")); // (B, outputs)
+      const labels = graph.input("labels", [examples], "i32", { below: outputs * choices });
+      perRow.logits = logits;
+      perRow.classifierRows = crossEntropy(logits, labels); // (B / choices)
+      sums.classifier = weightedSum(perRow.classifierRows, graph.input("labelWeights", [examples], "f32")); // (1)
+    });
+  }
+  if (!language && !classifier) throw new RangeError("Cannot record a run without a loss: ask for language or classifier");
+  return { sums, rows: perRow };
+}
+
+/**
+ * Forward and backward: adds to the gradient pages. Outputs: `loss` (1), its terms `language` and `classifier` (1), and
+ * the losses per row. `rng` [seed, draw] drives dropout.
+ */
+export function gradientPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): Plan {
+  const graph = new Graph("gpt1");
+  const rng = graph.input("rng", [2], "i32");
+  const { sums, rows } = record(graph, layout, config, run, rng);
+  const loss = Object.values(sums).reduce(add);
+  const p = parametersOf(graph, layout);
+  const used = usedParameters(graph);
+  const wanted = layout.segments.filter(({ name, frozen }) => !frozen && used.has(name)).map(({ name, shape, place }) => ({
+    parameter: p(name),
+    into: graph.state(`d/${name}`, shape, "f32", {
+      place: { page: mirror(place.page, "gradients"), offset: place.offset },
+    }),
+  }));
+  const result = gradients(graph, loss, wanted);
+  result.gradients.forEach((gradient, i) => graph.assign(wanted[i].into, gradient));
+  const outputs = { loss: result.loss, ...sums, ...rows };
+  return plan(graph, mapValues(outputs, result.current));
+}
+
+/** Losses without gradients or dropout. Outputs as `gradientPlan`, and `logits` of the classifier. */
+export function scoresPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): Plan {
+  const graph = new Graph("gpt1");
+  const { sums, rows } = record(graph, layout, config, run, null);
+  return plan(graph, { loss: Object.values(sums).reduce(add), ...sums, ...rows });
+}
+
+/**
+ * New tokens after cached ones. Inputs: ids (B,T,2), extents (B,2) of [cached, new], last (B) the row whose successor is
+ * wanted. Output: logits (B,R) over all rows of the table; only token rows may be sampled. States: a cache per layer.
+ */
+export function decodePlan(layout: Layout, config: Gpt1Config, batch: number, length: number): Plan {
+  const graph = new Graph("gpt1"), p = parametersOf(graph, layout);
+  const ids = graph.input("ids", [batch, length, 2], "i32", { below: tableRows(config) });
+  const extents = graph.input("extents", [batch, 2], "i32", { below: config.context + 1 });
+  const last = graph.input("last", [batch], "i32", { below: length });
+  const we = p("we"), attend = cachedAttention(extents, { heads: config.heads, context: config.context });
+  const h = selectRows(hidden(p, config, we, ids, { attend, rng: null }), last); // (B, C)
+  return plan(graph, { logits: graph.scope("lm", () => project(h, we)) }); // (B, V + specials + context)
+}
+
+function usedParameters(graph: Graph): Set<string> {
+  const values = graph.nodes.flatMap(({ inputs }) => inputs);
+  return new Set(values.flatMap(({ source }) => source.kind === "state" && source.state.parameter ? [source.state.name] : []));
+}
+
+function mapValues<T, U>(record: Record<string, T>, f: (value: T) => U): Record<string, U> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, f(value)]));
+}

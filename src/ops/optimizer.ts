@@ -1,0 +1,95 @@
+// The optimizer, over flat pages rather than tensor by tensor. `adam` is GPT-1's own rule (its released code): decay is
+// decoupled from the moments but multiplied by the bias-corrected step size, epsilon is added to the uncorrected root.
+// Step sizes, decay and the active flag of every group arrive in the step block, so that nothing is baked into a plan.
+
+import { requireShape, sameShape, show, sizeOf } from "../core/shape.ts";
+import { blocks } from "../graph/copy.ts";
+import type { Op } from "../graph/op.ts";
+
+const PARTIAL = 16384; // elements per partial sum
+
+/** The sum of squares of all elements, shape (1), accumulated in float64. */
+export const sumSquares: Op = {
+  name: "sumSquares",
+  infer: () => [{ dtype: "f32", shape: [1] }],
+  dims: ([x]) => [sizeOf(x.shape)],
+  passes: () => 2,
+  rows: ([n], pass) => pass === 0 ? Math.ceil(n / PARTIAL) : 1,
+  scratch: ([n]) => Math.ceil(n / PARTIAL) * 8,
+  reference([x], [y]) {
+    y[0] = 0;
+    for (let i = 0; i < x.length; i++) y[0] += x[i] * x[i];
+  },
+  cases: [[1], [3, 5], [2051], [40000]].map((shape) => ({ inputs: [{ shape }] })),
+};
+
+/** Constants of Adam. `maxNorm` 0 means no clipping. */
+export type AdamConstants = {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly maxNorm: number;
+};
+
+/**
+ * One update of a page. Inputs: segments (S,3) of [begin, end, group] in elements; step block (G,4) of [step size a,
+ * decay l2, active, 0]; the squared global norm (1); then parameters, gradients, first and second moments (n), which the
+ * outputs replace. g' = g · maxNorm / max(norm, maxNorm); m and v as in Adam; p -= a (m / (sqrt(v) + eps) + l2 p).
+ * Segments of inactive groups and the padding between segments keep p, m and v; every gradient ends as 0.
+ */
+export const adam: Op<AdamConstants> = {
+  name: "adam",
+  infer([segments, groups, , p, g, m, v]) {
+    requireShape(
+      [g, m, v].every(({ shape }) => sameShape(shape, p.shape)),
+      `Cannot update ${show(p.shape)}`,
+      `gradients and moments are ${[g, m, v].map(({ shape }) => show(shape)).join(", ")}`,
+    );
+    requireShape(
+      segments.shape[1] === 3 && groups.shape[1] === 4,
+      `Cannot update with segments ${show(segments.shape)} and groups ${show(groups.shape)}`,
+      "they must be (S,3) and (G,4)",
+    );
+    return [p, g, m, v].map(({ shape }) => ({ dtype: "f32", shape }));
+  },
+  dims: ([segments, , , p]) => [sizeOf(p.shape), segments.shape[0]],
+  floats: ({ beta1, beta2, epsilon, maxNorm }) => [beta1, beta2, epsilon, maxNorm],
+  rows: ([n]) => blocks(n),
+  inPlace: [0, 1, 2, 3].map((output) => ({ output, input: output + 3, kind: "into" })),
+  reference([segments, groups, squared], [p, g, m, v], [, S], [beta1, beta2, epsilon, maxNorm]) {
+    const norm = Math.sqrt(squared[0]), clip = maxNorm > 0 ? maxNorm / Math.max(norm, maxNorm) : 1;
+    for (let s = 0; s < S; s++) {
+      const [begin, end, group] = segments.subarray(3 * s, 3 * s + 3);
+      const [rate, decay, active] = groups.subarray(4 * group, 4 * group + 3);
+      for (let i = begin; active !== 0 && i < end; i++) {
+        const d = g[i] * clip;
+        m[i] = beta1 * m[i] + (1 - beta1) * d;
+        v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+        p[i] -= rate * (m[i] / (Math.sqrt(v[i]) + epsilon) + decay * p[i]);
+      }
+    }
+    g.fill(0);
+  },
+  cases: [
+    { n: 64, segments: [0, 1, 0] },
+    { n: 320, segments: [0, 64, 1, 64, 70, 0, 128, 300, 2] },
+    { n: 4096, segments: [0, 1500, 0, 1536, 3000, 1, 3072, 4095, 0] },
+  ].flatMap(({ n, segments }) =>
+    [1, 0].map((maxNorm) => ({
+      inputs: [
+        { shape: [segments.length / 3, 3], dtype: "i32" as const, values: segments },
+        { shape: [3, 4], values: [0.1, 0.01, 1, 0, 0.02, 0, 1, 0, 0.3, 0.01, 0, 0] },
+        { shape: [1], values: [6.25] },
+        { shape: [n] },
+        { shape: [n] },
+        { shape: [n] },
+        { shape: [n], values: Array.from({ length: n }, (_, i) => (i % 7) / 7) },
+      ],
+      attrs: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxNorm },
+    }))
+  ),
+  tolerance: 5e-5,
+};
+
+/** The family: one kernel of each name in every backend. */
+export const optimizer = { sumSquares, adam } as const;

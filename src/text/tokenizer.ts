@@ -1,0 +1,23 @@
+// What the rest of Foreword knows of a tokenizer: text to ids, ids to text, and an identity that checkpoints and token
+// files store. Implementations live in their own files (bpe.ts); special tokens of tasks are not here, they are rows
+// of the model above `size`.
+
+/** Turns ids that arrive one at a time into text. Its pieces, joined, are what `decode` gives before it trims. */
+export interface Decoder {
+  /** The text that this id adds. Throws `RangeError` if the tokenizer has no such id. */
+  push(id: number): string;
+}
+
+/** Text to ids and back. */
+export interface Tokenizer {
+  /** Number of ids; they are 0 to size - 1. */
+  readonly size: number;
+  /** SHA-256, in hex, of everything that decides which ids a text gets. */
+  readonly fingerprint: string;
+  /** The ids of a text, without any begin or end mark. */
+  encode(text: string): number[];
+  /** The text of some ids, without white space at either end. Throws `RangeError` on an id that does not exist. */
+  decode(ids: Iterable<number>): string;
+  /** A decoder for one stream of ids, for printing text while it is generated. */
+  decoder(): Decoder;
+}
