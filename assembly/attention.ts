@@ -9,7 +9,7 @@
 
 import { keep16, keepA, keepB, keepC, keepD, keepScale, thirdKey } from "./random";
 import { exp, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
-import { pack, packTransposed, productColumns, productRows, unpack, zeroRows } from "./tiles";
+import { pack, packPanels, packTransposed, product, storeTransposed, unpack, zeroRows } from "./tiles";
 
 /** log x for finite normal x > 0, in f64, good to f32 rounding: 2 atanh((m-1)/(m+1)) with m in [sqrt 1/2, sqrt 2). */
 function log1(x: f32): f64 {
@@ -26,16 +26,15 @@ function scoreScale(D: i32): f32 {
   return <f32>(1 / sqrt<f64>(<f64>D));
 }
 
-/** Packs rows begin..end of a head's k and v, and zeros up to a multiple of four rows. */
+/** Packs rows begin..end of a head: k as panels of four keys, v as rows, zeros up to a multiple of four rows. */
 function packKeys(
   k: usize, v: usize, ld: usize, keys: usize, values: usize, width: i32, D: i32, begin: i32, end: i32,
 ): void {
-  const bytes = <usize>width << 2, from = <usize>begin * ld, to = <usize>begin * bytes;
-  pack(k + from, ld, keys + to, width, D, end - begin, 1);
-  pack(v + from, ld, values + to, width, D, end - begin, 1);
-  const padding = <usize>(-end & 3) * bytes;
-  memory.fill(keys + <usize>end * bytes, 0, padding);
-  memory.fill(values + <usize>end * bytes, 0, padding);
+  const bytes = <usize>width << 2;
+  begin &= ~3; // a panel that was begun earlier is written anew
+  packPanels(k, ld, keys, width, 4, D, begin, end);
+  pack(v + <usize>begin * ld, ld, values + <usize>begin * bytes, width, D, end - begin, 1);
+  memory.fill(values + <usize>end * bytes, 0, <usize>(-end & 3) * bytes);
 }
 
 /**
@@ -51,7 +50,7 @@ function attend(
   const width = (D + 7) & ~7, bytes = <usize>width << 2, n = (limit + 3) & ~3;
   const turned = work, sums = turned + (bytes << 3), stats = sums + (bytes << 3), scores = stats + 128;
   packTransposed(q, ldq, turned, width, 8, D, queries, scoreScale(D));
-  productRows(keys, bytes, turned, 32, scores, 32, n, 8, width, false);
+  product(keys, bytes << 2, 16, turned, 32, 32, scores, 32, n, 8, width, false);
 
   // Lane i sees keys up to last[i]; only the rows from here on have a lane that does not.
   const none = f32x4.splat(-Infinity);
@@ -100,7 +99,7 @@ function attend(
   // 64 keys at a time: their values stay in the first-level cache for all tiles.
   for (let key = 0; key < n; key += 64) {
     const p = scores + (<usize>key << 5), v = values + <usize>key * bytes;
-    productColumns(p, 32, v, bytes, sums, bytes, 8, width, min(64, n - key), key > 0);
+    product(p, 16, 32, v, 32, bytes, sums, bytes, 8, width, min(64, n - key), key > 0);
   }
   const scale = f32x4.splat(keepScale(threshold));
   v128.store(stats, f32x4.div(scale, l0)), v128.store(stats, f32x4.div(scale, l1), 16);
@@ -153,20 +152,8 @@ export function attention(
   }
 }
 
-/** Four cells of the gradient: s becomes the dropped probability, dp the gradient of the score. */
-// @ts-ignore: decorator
-@inline
-function scoreGrad(s: usize, dp: usize, lse: v128, delta: v128, visible: v128, keep: v128, scale: v128): void {
-  const p = v128.and(exp(f32x4.sub(v128.load(s), lse)), visible);
-  const d = v128.and(f32x4.mul(v128.load(dp), scale), keep);
-  v128.store(s, v128.and(f32x4.mul(p, scale), keep));
-  v128.store(dp, f32x4.mul(p, f32x4.sub(d, delta)));
-}
-
 /** Per query of a block: lse, and delta = dy · y. Queries past `queries` get lse = +inf, so that their p is 0. */
-function blockStats(
-  lse: usize, dy: usize, y: usize, ld: usize, to: usize, D: i32, queries: i32,
-): void {
+function blockStats(lse: usize, dy: usize, y: usize, ld: usize, to: usize, D: i32, queries: i32): void {
   for (let i = 0; i < 16; i++, to += 4, dy += ld, y += ld) {
     let s = f32x4.splat(0);
     if (i < queries) {
@@ -180,68 +167,105 @@ function blockStats(
   }
 }
 
+/** Four keys of one query: `s` becomes the dropped probabilities, `dp` the gradient of the scores, which is returned. */
+// @ts-ignore: decorator
+@inline
+function scoreGrad(s: usize, dp: usize, stats: usize, visible: v128, keep: v128, scale: v128): v128 {
+  const p = v128.and(exp(f32x4.sub(v128.load(s), v128.load32_splat(stats))), visible);
+  const d = f32x4.mul(p, f32x4.sub(v128.and(f32x4.mul(v128.load(dp), scale), keep), v128.load32_splat(stats, 64)));
+  v128.store(s, v128.and(f32x4.mul(p, scale), keep));
+  v128.store(dp, d);
+  return d;
+}
+
+/** Lanes of query j of four in a `keep16` mask whose blocks are four keys. */
+// @ts-ignore: decorator
+@inline
+function keepQuery(mask: v128, j: i32): v128 {
+  return i32x4.shr_s(i32x4.shl(mask, 24 - (j << 3)), 31);
+}
+
+/**
+ * The middle of the gradient, 16 queries by `size` keys (multiple of 8, at most 32), rows of 32 floats: from scores p
+ * and dp = dy vᵀ to dropped probabilities p and score gradients dp, the latter also transposed into turned[key][16].
+ * `last` is the last key that query 0 sees, `slope` 1 if query i sees i more; none sees `limit`. `block`, `step` as in
+ * `attend`, for the first of these keys.
+ */
+function scoreGrads(
+  p: usize, dp: usize, turned: usize, stats: usize, size: i32, key: i32, last: i32, slope: i32, limit: i32,
+  rng: usize, threshold: i32, stream: i32, block: i32, step: i32,
+): void {
+  const seed = load<i32>(rng), key0 = i32x4.splat(seed), key1 = i32x4.splat(stream);
+  const key2 = i32x4.splat(thirdKey(seed, stream)), draw = i32x4.splat(load<i32>(rng, 4));
+  const bound = i16x8.splat(<i16>threshold), scale = f32x4.splat(keepScale(threshold));
+  const lanes = i32x4(0, 1, 2, 3), steps = i32x4.mul(lanes, i32x4.splat(step));
+  for (let query = 0; query < 16; query += 4, stats += 16) {
+    const see = last + slope * query;
+    const end0 = i32x4.splat(min(see, limit - 1)), end1 = i32x4.splat(min(see + slope, limit - 1));
+    const end2 = i32x4.splat(min(see + 2 * slope, limit - 1)), end3 = i32x4.splat(min(see + 3 * slope, limit - 1));
+    for (let i = 0; i < size; i += 4) {
+      const at = (<usize>query << 7) + (<usize>i << 2), k = i32x4.add(i32x4.splat(key + i), lanes);
+      let keep = i32x4.splat(-1);
+      if (threshold != 0) {
+        const blocks = i32x4.add(i32x4.splat(block + i * step + (query >> 2)), steps);
+        keep = keep16(key0, key1, key2, blocks, draw, bound);
+      }
+      const s = p + at, d = dp + at;
+      const d0 = scoreGrad(s, d, stats, i32x4.ge_s(end0, k), keepQuery(keep, 0), scale);
+      const d1 = scoreGrad(s + 128, d + 128, stats + 4, i32x4.ge_s(end1, k), keepQuery(keep, 1), scale);
+      const d2 = scoreGrad(s + 256, d + 256, stats + 8, i32x4.ge_s(end2, k), keepQuery(keep, 2), scale);
+      const d3 = scoreGrad(s + 384, d + 384, stats + 12, i32x4.ge_s(end3, k), keepQuery(keep, 3), scale);
+      storeTransposed(turned + (<usize>i << 6) + (<usize>query << 2), 64, d0, d1, d2, d3);
+    }
+  }
+}
+
 /**
  * The gradient of `attention` with respect to qkv, from its inputs, y, lse and dy: all of dqkv (B,T,3C), zeros for dead
- * rows. Probabilities are recomputed from lse, 16 queries by 32 keys at a time. Rows: B H. Workspace after keys and
- * values, in floats: dkeys T4 W, dvalues T4 W, q, dy, both transposed and dq 16 W each, probabilities and their
- * gradients 512 each, 32 statistics.
+ * rows. Probabilities are recomputed from lse, 16 queries by 32 keys at a time, here as [query][key], so that four of
+ * the five products read their first operand as it lies. Rows: B H. Workspace in floats, T8 = T rounded up to 8: five
+ * times T8 W (keys, values, both as panels of 8, keys as rows, dkeys, dvalues), five times 16 W (q, dy, both
+ * transposed, dq), three times 512 (probabilities, their gradients, these transposed), 32 statistics.
  */
 export function attentionGrad(
   qkv: usize, lengths: usize, rng: usize, y: usize, lse: usize, dy: usize, dqkv: usize, workspace: usize,
   B: i32, T: i32, H: i32, D: i32, causal: i32, threshold: i32, stream: i32,
   pass: i32, begin: i32, end: i32,
 ): void {
-  const width = (D + 7) & ~7, bytes = <usize>width << 2, slab = <usize>((T + 3) & ~3) * bytes;
-  const keys = workspace, values = keys + slab, dKeys = values + slab, dValues = dKeys + slab;
-  const q = dValues + slab, dOut = q + (bytes << 4), turned = dOut + (bytes << 4), dTurned = turned + (bytes << 4);
-  const dq = dTurned + (bytes << 4), p = dq + (bytes << 4), dp = p + 2048, stats = dp + 2048;
+  const width = (D + 7) & ~7, bytes = <usize>width << 2, slab = <usize>((T + 7) & ~7) * bytes, rows16 = bytes << 4;
+  const keys = workspace, values = keys + slab, keyRows = values + slab, dKeys = keyRows + slab, dValues = dKeys + slab;
+  const q = dValues + slab, dOut = q + rows16, qTurned = dOut + rows16, dTurned = qTurned + rows16, dq = dTurned + rows16;
+  const p = dq + rows16, dp = p + 2048, dpTurned = dp + 2048, stats = dpTurned + 2048;
   const ldOut = <usize>(H * D) << 2, ld = ldOut * 3, step = ((T + 15) & ~15) >> 2;
-  const seed = load<i32>(rng), key0 = i32x4.splat(seed), key1 = i32x4.splat(stream);
-  const key2 = i32x4.splat(thirdKey(seed, stream)), draw = i32x4.splat(load<i32>(rng, 4));
-  const bound = i16x8.splat(<i16>threshold), scale = f32x4.splat(keepScale(threshold));
   for (let bh = begin; bh < end; bh++) {
     const b = bh / H, column = <usize>((bh - b * H) * D) << 2, start = <usize>b * <usize>T;
-    const from = qkv + start * ld + column, to = dqkv + start * ld + column;
-    const live = max(0, min(T, load<i32>(lengths + (<usize>b << 2)))), dead = <usize>live * ld;
-    packKeys(from + ldOut, from + (ldOut << 1), ld, keys, values, width, D, 0, live);
+    const from = qkv + start * ld + column, k = from + ldOut, v = k + ldOut, to = dqkv + start * ld + column;
+    const live = max(0, min(T, load<i32>(lengths + (<usize>b << 2))));
+    packPanels(k, ld, keys, width, 8, D, 0, live);
+    packPanels(v, ld, values, width, 8, D, 0, live);
+    pack(k, ld, keyRows, width, D, live, 1);
+    memory.fill(keyRows + <usize>live * bytes, 0, <usize>(-live & 7) * bytes);
     memory.fill(dKeys, 0, slab << 1);
     for (let first = 0; first < live; first += 16) {
-      const queries = min(16, live - first), limit = causal ? first + queries : live, n = (limit + 3) & ~3;
+      const queries = min(16, live - first), limit = causal ? first + queries : live, n = (limit + 7) & ~7;
       const rows = (start + <usize>first) * ldOut + column, query = from + <usize>first * ld;
-      memory.fill(q, 0, bytes << 5);
+      memory.fill(q, 0, rows16 << 1);
       pack(query, ld, q, width, D, queries, scoreScale(D));
       pack(dy + rows, ldOut, dOut, width, D, queries, 1);
-      packTransposed(query, ld, turned, width, 16, D, queries, scoreScale(D));
+      packTransposed(query, ld, qTurned, width, 16, D, queries, scoreScale(D));
       packTransposed(dy + rows, ldOut, dTurned, width, 16, D, queries, 1);
       blockStats(lse + ((<usize>bh * <usize>T + <usize>first) << 2), dy + rows, y + rows, ldOut, stats, D, queries);
-      const lse0 = v128.load(stats), lse1 = v128.load(stats, 16), lse2 = v128.load(stats, 32), lse3 = v128.load(stats, 48);
-      const delta0 = v128.load(stats, 64), delta1 = v128.load(stats, 80);
-      const delta2 = v128.load(stats, 96), delta3 = v128.load(stats, 112);
-      // Lane i of the block sees keys up to first + i if causal, all live ones if not; padding keys are past limit.
-      const lanes = i32x4.add(i32x4.splat(causal ? first : limit), i32x4(0, 1, 2, 3)), four = i32x4.splat(causal ? 4 : 0);
-      const end0 = i32x4.min_s(lanes, i32x4.splat(limit - 1)), lanes1 = i32x4.add(lanes, four);
-      const end1 = i32x4.min_s(lanes1, i32x4.splat(limit - 1)), lanes2 = i32x4.add(lanes1, four);
-      const end2 = i32x4.min_s(lanes2, i32x4.splat(limit - 1)), lanes3 = i32x4.add(lanes2, four);
-      const end3 = i32x4.min_s(lanes3, i32x4.splat(limit - 1));
       for (let key = 0; key < n; key += 32) {
         const size = min(32, n - key), offset = <usize>key * bytes;
-        productRows(keys + offset, bytes, turned, 64, p, 64, size, 16, width, false);
-        productRows(values + offset, bytes, dTurned, 64, dp, 64, size, 16, width, false);
-        for (let i = 0; i < size; i++) {
-          const s = p + (<usize>i << 6), d = dp + (<usize>i << 6), k = i32x4.splat(key + i);
-          let keep = i32x4.splat(-1);
-          if (threshold != 0) {
-            const block = i32x4.splat((bh * T + key + i) * step + (first >> 2));
-            keep = keep16(key0, key1, key2, i32x4.add(block, i32x4(0, 1, 2, 3)), draw, bound);
-          }
-          scoreGrad(s, d, lse0, delta0, i32x4.ge_s(end0, k), keepA(keep), scale);
-          scoreGrad(s + 16, d + 16, lse1, delta1, i32x4.ge_s(end1, k), keepB(keep), scale);
-          scoreGrad(s + 32, d + 32, lse2, delta2, i32x4.ge_s(end2, k), keepC(keep), scale);
-          scoreGrad(s + 48, d + 48, lse3, delta3, i32x4.ge_s(end3, k), keepD(keep), scale);
-        }
-        productRows(p, 64, dOut, bytes, dValues + offset, bytes, size, width, 16, true);
-        productRows(dp, 64, q, bytes, dKeys + offset, bytes, size, width, 16, true);
-        productColumns(dp, 64, keys + offset, bytes, dq, bytes, 16, width, size, key > 0);
+        product(qTurned, 16, 64, keys + offset, bytes << 3, 32, p, 128, 16, size, width, false);
+        product(dTurned, 16, 64, values + offset, bytes << 3, 32, dp, 128, 16, size, width, false);
+        scoreGrads(
+          p, dp, dpTurned, stats, size, key, causal ? first : limit - 1, causal ? 1 : 0, limit,
+          rng, threshold, stream, (bh * T + key) * step + (first >> 2), step,
+        );
+        product(p, 16, 128, dOut, 32, bytes, dValues + offset, bytes, size, width, 16, true);
+        product(dp, 16, 128, q, 32, bytes, dKeys + offset, bytes, size, width, 16, true);
+        product(dpTurned, 16, 64, keyRows + offset, 32, bytes, dq, bytes, 16, width, size, key > 0);
       }
       store<f32>(stats, scoreScale(D));
       unpack(dq, width, to + <usize>first * ld, ld, D, queries, stats, 0);
@@ -249,9 +273,7 @@ export function attentionGrad(
     store<f32>(stats, 1);
     unpack(dKeys, width, to + ldOut, ld, D, live, stats, 0);
     unpack(dValues, width, to + (ldOut << 1), ld, D, live, stats, 0);
-    zeroRows(to + dead, ld, D, T - live);
-    zeroRows(to + dead + ldOut, ld, D, T - live);
-    zeroRows(to + dead + (ldOut << 1), ld, D, T - live);
+    for (let part: usize = 0; part < 3; part++) zeroRows(to + <usize>live * ld + part * ldOut, ld, D, T - live);
   }
 }
 

@@ -30,7 +30,14 @@ export const config: Gpt1Config = {
   classifierDropout: 0,
 };
 
-const SEQUENCES = [[11, 3, 5, 12, 7, 13], [11, 3, 5, 12, 2, 13], [11, 1, 12, 9, 13, 0], [11, 1, 12, 4, 13, 0]];
+const SEQUENCES = [[11, 3, 5, 12, 7, 13], [11, 3, 5, 12, 2, 13], [11, 1, 12, 9, 13, 0], [
+  11,
+  1,
+  12,
+  4,
+  13,
+  0,
+]];
 const LENGTHS = [6, 6, 5, 5], LAMBDA = 0.5;
 
 /** Everything that is compared. */
@@ -65,7 +72,8 @@ export function filled(name: string, shape: readonly number[], k: number, [a, b,
 function batch(): Feeds {
   const examples = SEQUENCES.length;
   const mean = (b: number, t: number) => t < LENGTHS[b] - 1 ? LAMBDA / (LENGTHS[b] - 1) / examples : 0;
-  const grid = <A>(f: (b: number, t: number) => A[]) => SEQUENCES.flatMap((s, b) => s.flatMap((_, t) => f(b, t)));
+  const grid = <A>(f: (b: number, t: number) => A[]) =>
+    SEQUENCES.flatMap((s, b) => s.flatMap((_, t) => f(b, t)));
   return {
     ids: Int32Array.from(grid((b, t) => [SEQUENCES[b][t], config.vocabSize + config.specials + t])),
     targets: Int32Array.from(grid((b, t) => [t < LENGTHS[b] - 1 ? SEQUENCES[b][t + 1] : -1])),
@@ -112,7 +120,9 @@ export async function parity(device: Device, { fill = FILL, maxNorm = 1 } = {}):
       tokenLosses: [...result.languageRows.subarray(0, 5)],
       gradients: await read("gradients"),
     };
-    const { squaredNorm } = await update.run({ groups: stepBlock(settings, learningRate(schedule, t), t + 1) });
+    const { squaredNorm } = await update.run({
+      groups: stepBlock(settings, learningRate(schedule, t), t + 1),
+    });
     if (t === 0) gradientNorm = Math.sqrt(squaredNorm[0]);
   }
   const parameters = await read("parameters");

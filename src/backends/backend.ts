@@ -33,7 +33,7 @@ export interface Program {
 }
 
 /** A place to compute. */
-export interface Device {
+export interface Device extends Disposable {
   /** Which backend, for `--device` and checkpoints: "wasm", "reference". */
   readonly kind: string;
   /** One line for people: build, threads, bytes. */
@@ -67,7 +67,9 @@ export function checkFeeds(plan: Plan, feeds: Feeds): void {
     if (below === null) continue;
     for (let i = 0; i < size; i++) {
       if (data[i] < -1 || data[i] >= below) {
-        throw new RangeError(`Cannot run ${plan.name}: entry ${i} of "${name}" is ${data[i]}, outside [0, ${below})`);
+        throw new RangeError(
+          `Cannot run ${plan.name}: entry ${i} of "${name}" is ${data[i]}, outside [0, ${below})`,
+        );
       }
     }
   }

@@ -49,6 +49,7 @@ export function openReference({ watch }: { watch?: Watch } = {}): Device {
     load: (plan, store) => load(plan, store as ReferenceStore, watch),
     bytes: () => 0,
     close: () => {},
+    [Symbol.dispose]: () => {},
   };
 }
 
@@ -58,7 +59,9 @@ function load(plan: Plan, store: ReferenceStore, watch?: Watch): Program {
   const view = ({ buffer, shape, dtype }: Arg): ReferenceArray => {
     const where = plan.buffers[buffer], size = sizeOf(shape);
     if (where.kind === "temporary") return region.subarray(where.offset / 4, where.offset / 4 + size);
-    if (where.kind === "constant") return dtype === "f32" ? Float64Array.from(where.data) : Int32Array.from(where.data);
+    if (where.kind === "constant") {
+      return dtype === "f32" ? Float64Array.from(where.data) : Int32Array.from(where.data);
+    }
     const start = where.place.offset / 4;
     return store.arrays.get(where.place.page)!.subarray(start, start + size);
   };
@@ -82,7 +85,9 @@ function load(plan: Plan, store: ReferenceStore, watch?: Watch): Program {
         op.reference(inputs, outputs, dims, floats);
         watch?.(i, outputs);
       });
-      const copies = outputs.map(({ name, at, dtype }) => [name, dtype === "f32" ? at.slice() : Int32Array.from(at)]);
+      const copies = outputs.map((
+        { name, at, dtype },
+      ) => [name, dtype === "f32" ? at.slice() : Int32Array.from(at)]);
       return Promise.resolve(Object.fromEntries(copies));
     },
   };

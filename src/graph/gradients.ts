@@ -34,7 +34,9 @@ export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]):
   for (const node of nodes) {
     if (node.inputs.some((input) => needed.has(input))) node.outputs.forEach((output) => needed.add(output));
   }
-  if (!needed.has(loss)) throw new TypeError(`Cannot differentiate in ${graph.name}: the loss depends on no parameter`);
+  if (!needed.has(loss)) {
+    throw new TypeError(`Cannot differentiate in ${graph.name}: the loss depends on no parameter`);
+  }
 
   const held = new Map<Value, Value>(wanted.map(({ parameter, into }) => [parameter, into]));
   const free = new Map<Value, Value>();
@@ -68,7 +70,9 @@ function differentiate(
   // A value that stands twice among the inputs takes two applications, so that no vjp has to think of it.
   const occurrence = inputs.map((input, i) => inputs.slice(0, i).filter((other) => other === input).length);
   for (let round = 0; round <= Math.max(...occurrence); round++) {
-    const needs = inputs.map((input, i) => occurrence[i] === round && input.dtype === "f32" && needed.has(input));
+    const needs = inputs.map((input, i) =>
+      occurrence[i] === round && input.dtype === "f32" && needed.has(input)
+    );
     if (!needs.includes(true)) continue;
     const into = inputs.map((input, i) => needs[i] ? held.get(input) : undefined);
     const { dins, outputs: replaced } = graph.scope(

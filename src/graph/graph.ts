@@ -88,7 +88,9 @@ export class Graph {
 
   /** A tensor fed at every run. Entries of an i32 input with `below` are checked to lie in [0, below), or be -1. */
   input(name: string, shape: Shape, dtype: DType, { below = null }: { below?: number | null } = {}): Value {
-    if (this.#inputs.has(name)) throw new RangeError(`Cannot declare input "${name}" twice in ${this.scopeName}`);
+    if (this.#inputs.has(name)) {
+      throw new RangeError(`Cannot declare input "${name}" twice in ${this.scopeName}`);
+    }
     const value = this.#value({ dtype, shape }, { kind: "input", name, below });
     this.#inputs.set(name, value);
     return value;
@@ -97,9 +99,15 @@ export class Graph {
   /** A tensor known when the graph is recorded. It is part of the plan, so keep it small. */
   constant(data: HostArray, shape: Shape): Value {
     if (data.length !== sizeOf(shape)) {
-      throw new ShapeError(`Cannot record a constant of ${data.length} numbers`, `shape ${show(shape)} differs`);
+      throw new ShapeError(
+        `Cannot record a constant of ${data.length} numbers`,
+        `shape ${show(shape)} differs`,
+      );
     }
-    return this.#value({ dtype: data instanceof Float32Array ? "f32" : "i32", shape }, { kind: "constant", data });
+    return this.#value({ dtype: data instanceof Float32Array ? "f32" : "i32", shape }, {
+      kind: "constant",
+      data,
+    });
   }
 
   /** The value a state has at the start of the run. Without a place it gets a page of its own. */
@@ -158,14 +166,20 @@ export class Graph {
       );
     }
     if (value.source.kind === "state" && value !== state) {
-      throw new TypeError(`Cannot assign state ${value.source.state.name} to state ${target.name}: apply copy first`);
+      throw new TypeError(
+        `Cannot assign state ${value.source.state.name} to state ${target.name}: apply copy first`,
+      );
     }
     this.assignments.set(target, value);
   }
 
   #value(type: TensorType, source: Source): Value {
     if (!type.shape.every((size) => Number.isInteger(size) && size > 0)) {
-      throw new ShapeError(`Cannot make a tensor of shape ${show(type.shape)}`, "sizes are positive integers", this.scopeName);
+      throw new ShapeError(
+        `Cannot make a tensor of shape ${show(type.shape)}`,
+        "sizes are positive integers",
+        this.scopeName,
+      );
     }
     return { dtype: type.dtype, shape: type.shape, graph: this, source };
   }

@@ -21,7 +21,12 @@ export type Buffer =
     readonly offset: number;
   }
   | { readonly kind: "state"; readonly bytes: number; readonly name: string; readonly place: Place }
-  | { readonly kind: "constant"; readonly bytes: number; readonly dtype: DType; readonly data: readonly number[] };
+  | {
+    readonly kind: "constant";
+    readonly bytes: number;
+    readonly dtype: DType;
+    readonly data: readonly number[];
+  };
 
 /** A tensor argument of a step. */
 export interface Arg {
@@ -37,10 +42,10 @@ export interface Step {
   /** Inputs in the op's order, without those that an output replaces. */
   readonly inputs: readonly Arg[];
   readonly outputs: readonly Arg[];
-  /** Buffer shared by the threads during the step. */
+  /** Buffer shared by the threads during the step; `null` for an op whose kernels take none. */
   readonly scratch: number | null;
-  /** Bytes private to each thread. */
-  readonly workspace: number;
+  /** Bytes private to each thread; `null` for an op whose kernels take none. */
+  readonly workspace: number | null;
   readonly dims: readonly number[];
   readonly floats: readonly number[];
   /** Rows that each pass shares out. */
@@ -120,14 +125,14 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
   };
   const emit = (node: Omit<Node, "scope">, scope: string, replaced: readonly Value[] = []): void => {
     const { op } = node, dims = op.dims(node.inputs, node.attrs);
-    const bytes = op.scratch?.(dims) ?? 0;
+    const scratch = op.scratch?.(dims);
     const step = {
       op: op.name,
       scope,
       inputs: node.inputs.filter((value) => !replaced.includes(value)).map(use),
       outputs: node.outputs.map(use),
-      scratch: bytes > 0 ? create(bytes, steps.length).index : null,
-      workspace: op.workspace?.(dims) ?? 0,
+      scratch: scratch === undefined ? null : create(scratch, steps.length).index,
+      workspace: op.workspace?.(dims) ?? null,
       dims,
       floats: op.floats?.(node.attrs) ?? [],
       rows: Array.from({ length: op.passes?.(dims) ?? 1 }, (_, pass) => op.rows(dims, pass)),
@@ -147,7 +152,10 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
       const alone = node.inputs.indexOf(value) === node.inputs.lastIndexOf(value);
       const dies = lastUse.get(value) === i && !storage.constant &&
         (storage.state === null || homes.get(result) === storage.state);
-      if (dies && !taken.has(storage) && (alone || kind === "may") && sizeOf(value.shape) === sizeOf(result.shape)) {
+      if (
+        dies && !taken.has(storage) && (alone || kind === "may") &&
+        sizeOf(value.shape) === sizeOf(result.shape)
+      ) {
         storageOf.set(result, storage);
         taken.add(storage);
       } else if (kind === "into") {
@@ -164,7 +172,14 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     }
   }
   const ports = Object.entries(outputs).map(([name, value]): Port => ({ name, below: null, ...use(value) }));
-  return { format: "foreword-plan-1", name: graph.name, inputs: [...inputs.values()], outputs: ports, steps, ...pack(storages) };
+  return {
+    format: "foreword-plan-1",
+    name: graph.name,
+    inputs: [...inputs.values()],
+    outputs: ports,
+    steps,
+    ...pack(storages),
+  };
 }
 
 // Nodes that the outputs or an assigned state depend on, in recorded order.
@@ -198,7 +213,9 @@ function findHomes(graph: Graph): Map<Value, State> {
 }
 
 // Gives every storage its bytes: slots and offsets for temporaries, places for states, data for constants.
-function pack(storages: readonly Storage[]): Pick<Plan, "buffers" | "slots" | "temporaryBytes" | "liveBytes"> {
+function pack(
+  storages: readonly Storage[],
+): Pick<Plan, "buffers" | "slots" | "temporaryBytes" | "liveBytes"> {
   const lifetimes = storages.filter(({ state, constant }) => !state && !constant).map((storage) => ({
     storage,
     bytes: Math.ceil(storage.bytes / ALIGNMENT) * ALIGNMENT,
@@ -214,7 +231,12 @@ function pack(storages: readonly Storage[]): Pick<Plan, "buffers" | "slots" | "t
     if (state) return { kind: "state", bytes, name: state.name, place: state.place };
     if (constant?.source.kind === "constant") {
       const { data } = constant.source;
-      return { kind: "constant", bytes, dtype: data instanceof Float32Array ? "f32" : "i32", data: [...data] };
+      return {
+        kind: "constant",
+        bytes,
+        dtype: data instanceof Float32Array ? "f32" : "i32",
+        data: [...data],
+      };
     }
     const i = at.get(storage)!, { first, last } = storage;
     return { kind: "temporary", bytes: lifetimes[i].bytes, first, last, slot: slotOf[i], offset: offsets[i] };
@@ -229,7 +251,9 @@ function requireApart(states: readonly State[]): void {
   for (const state of sorted) {
     const before = ends.get(state.place.page);
     if (before && before.place.offset + sizeOf(before.shape) * BYTES > state.place.offset) {
-      throw new RangeError(`Cannot plan with states ${before.name} and ${state.name}: they share bytes of ${state.place.page}`);
+      throw new RangeError(
+        `Cannot plan with states ${before.name} and ${state.name}: they share bytes of ${state.place.page}`,
+      );
     }
     ends.set(state.place.page, state);
   }

@@ -11,19 +11,24 @@ import type { Arg, Plan } from "./plan.ts";
 export function printPlan(plan: Plan): string {
   const name = ({ buffer, shape }: Arg): string => {
     const where = plan.buffers[buffer];
-    const label = where.kind === "temporary" ? `s${where.slot}` : where.kind === "state" ? `:${where.name}` : `c${buffer}`;
+    const label = where.kind === "temporary"
+      ? `s${where.slot}`
+      : where.kind === "state"
+      ? `:${where.name}`
+      : `c${buffer}`;
     return `${label}${show(shape)}`;
   };
   const list = (args: readonly Arg[]): string => args.map(name).join(" ");
-  const scratch = (buffer: number | null): string => buffer === null ? "" : ` scratch ${plan.buffers[buffer].bytes} B`;
+  const scratch = (buffer: number | null): string =>
+    buffer === null ? "" : ` scratch ${plan.buffers[buffer].bytes} B`;
   const { steps, temporaryBytes, liveBytes, slots } = plan;
   return [
     `plan ${plan.name}: ${steps.length} steps, ${temporaryBytes} bytes of temporaries (${liveBytes} alive at once), ${slots.length} slots`,
     `inputs ${plan.inputs.map((port) => `${port.name}=${name(port)}`).join(" ")}`,
     ...steps.map((step, i) =>
-      `${String(i).padStart(4)} ${step.op.padEnd(24)} ${step.scope}: ${list(step.inputs)} -> ${list(step.outputs)}${
-        scratch(step.scratch)
-      }`
+      `${String(i).padStart(4)} ${step.op.padEnd(24)} ${step.scope}: ${list(step.inputs)} -> ${
+        list(step.outputs)
+      }${scratch(step.scratch)}`
     ),
     `outputs ${plan.outputs.map((port) => `${port.name}=${name(port)}`).join(" ")}`,
     "",

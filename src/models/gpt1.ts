@@ -60,7 +60,9 @@ export function configure(
     throw new RangeError(`There is no preset "${size}"; the presets are ${Object.keys(presets).join(", ")}`);
   }
   if (sizes.channels % sizes.heads !== 0) {
-    throw new RangeError(`${sizes.channels} channels cannot be shared by ${sizes.heads} heads: choose a multiple`);
+    throw new RangeError(
+      `${sizes.channels} channels cannot be shared by ${sizes.heads} heads: choose a multiple`,
+    );
   }
   return {
     vocabSize,
@@ -74,12 +76,15 @@ export function configure(
 }
 
 /** Rows of `we`: tokens, special tokens, positions. */
-export const tableRows = ({ vocabSize, specials, context }: Gpt1Config): number => vocabSize + specials + context;
+export const tableRows = ({ vocabSize, specials, context }: Gpt1Config): number =>
+  vocabSize + specials + context;
 
 /** The id of a special token. */
 export function specialToken({ vocabSize, specials }: Gpt1Config, name: (typeof SPECIALS)[number]): number {
   const index = SPECIALS.indexOf(name);
-  if (index >= specials) throw new RangeError(`The model has no special token ${name}: it was not prepared for fine-tuning`);
+  if (index >= specials) {
+    throw new RangeError(`The model has no special token ${name}: it was not prepared for fine-tuning`);
+  }
   return vocabSize + index;
 }
 
@@ -123,7 +128,13 @@ export function table(p: Parameters, { embeddingDropout }: Gpt1Config, rng: Valu
 }
 
 /** Hidden states of the last block. `ids` (B,T,2) holds a row of the table for each token and each position. */
-export function hidden(p: Parameters, config: Gpt1Config, we: Value, ids: Value, { attend, rng }: Forward): Value {
+export function hidden(
+  p: Parameters,
+  config: Gpt1Config,
+  we: Value,
+  ids: Value,
+  { attend, rng }: Forward,
+): Value {
   let x = embed(we, ids); // (B, T, C)
   for (let i = 0; i < config.layers; i++) {
     x = x.graph.scope(`h${i}`, () => block(x, (name) => p(`h${i}/${name}`), config, { attend, rng }));
@@ -132,7 +143,12 @@ export function hidden(p: Parameters, config: Gpt1Config, we: Value, ids: Value,
 }
 
 // Post-LN: the norm follows the residual sum.
-function block(x: Value, p: Parameters, { residualDropout: rate }: Gpt1Config, { attend, rng }: Forward): Value {
+function block(
+  x: Value,
+  p: Parameters,
+  { residualDropout: rate }: Gpt1Config,
+  { attend, rng }: Forward,
+): Value {
   const { graph } = x;
   const a = graph.scope("attn", () => {
     const qkv = linear(x, p("attn/c_attn/w"), p("attn/c_attn/b")); // (B, T, 3C)

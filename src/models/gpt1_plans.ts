@@ -4,8 +4,19 @@
 
 import { Graph, type Value } from "../graph/graph.ts";
 import { gradients } from "../graph/gradients.ts";
-import { plan, type Plan } from "../graph/plan.ts";
-import { add, cachedAttention, causalAttention, crossEntropy, dropout, linear, linearCrossEntropy, project, selectRows, weightedSum } from "../nn/layers.ts";
+import { type Plan, plan } from "../graph/plan.ts";
+import {
+  add,
+  cachedAttention,
+  causalAttention,
+  crossEntropy,
+  dropout,
+  linear,
+  linearCrossEntropy,
+  project,
+  selectRows,
+  weightedSum,
+} from "../nn/layers.ts";
 import { type Layout, mirror, parametersOf } from "../nn/parameters.ts";
 import { type Gpt1Config, hidden, table, tableRows } from "./gpt1.ts";
 
@@ -59,7 +70,9 @@ function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, 
       sums.classifier = weightedSum(perRow.classifierRows, graph.input("labelWeights", [examples], "f32")); // (1)
     });
   }
-  if (!language && !classifier) throw new RangeError("Cannot record a run without a loss: ask for language or classifier");
+  if (!language && !classifier) {
+    throw new RangeError("Cannot record a run without a loss: ask for language or classifier");
+  }
   return { sums, rows: perRow };
 }
 
@@ -74,7 +87,9 @@ export function gradientPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): 
   const loss = Object.values(sums).reduce(add);
   const p = parametersOf(graph, layout);
   const used = usedParameters(graph);
-  const wanted = layout.segments.filter(({ name, frozen }) => !frozen && used.has(name)).map(({ name, shape, place }) => ({
+  const wanted = layout.segments.filter(({ name, frozen }) => !frozen && used.has(name)).map((
+    { name, shape, place },
+  ) => ({
     parameter: p(name),
     into: graph.state(`d/${name}`, shape, "f32", {
       place: { page: mirror(place.page, "gradients"), offset: place.offset },
@@ -109,7 +124,11 @@ export function decodePlan(layout: Layout, config: Gpt1Config, batch: number, le
 
 function usedParameters(graph: Graph): Set<string> {
   const values = graph.nodes.flatMap(({ inputs }) => inputs);
-  return new Set(values.flatMap(({ source }) => source.kind === "state" && source.state.parameter ? [source.state.name] : []));
+  return new Set(
+    values.flatMap(({ source }) =>
+      source.kind === "state" && source.state.parameter ? [source.state.name] : []
+    ),
+  );
 }
 
 function mapValues<T, U>(record: Record<string, T>, f: (value: T) => U): Record<string, U> {

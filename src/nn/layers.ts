@@ -62,7 +62,10 @@ export function causalAttention(
 }
 
 /** Causal self-attention over a cache (B,N,C) that outlives the run, for generation. `extents` (B,2): offset, count. */
-export function cachedAttention(extents: Value, { heads, context }: { heads: number; context: number }): Attend {
+export function cachedAttention(
+  extents: Value,
+  { heads, context }: { heads: number; context: number },
+): Attend {
   return (qkv) => {
     const { graph } = qkv, [B, , width] = qkv.shape;
     const name = `cache/${B}${graph.scopeName.slice(graph.name.length)}`;

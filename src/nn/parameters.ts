@@ -35,7 +35,8 @@ export interface Layout {
 export const MIRRORS = ["gradients", "moment1", "moment2"] as const;
 
 /** The page that holds the gradients or a moment of a page of parameters: `gradients/0` for `parameters/0`. */
-export const mirror = (page: string, kind: (typeof MIRRORS)[number]): string => page.replace("parameters", kind);
+export const mirror = (page: string, kind: (typeof MIRRORS)[number]): string =>
+  page.replace("parameters", kind);
 
 /** Places parameters in pages, in order, each tensor aligned to 256 bytes. */
 export function layOut(
@@ -50,7 +51,9 @@ export function layOut(
   const segments = specs.map((spec): Segment => {
     const kind = frozen(spec.name) ? "frozen" : "parameters";
     const bytes = Math.ceil(sizeOf(spec.shape) * BYTES / ALIGNMENT) * ALIGNMENT;
-    if (open[kind] < 0 || pages[`${kind}/${open[kind]}`] + bytes > pageBytes) pages[`${kind}/${++open[kind]}`] = 0;
+    if (open[kind] < 0 || pages[`${kind}/${open[kind]}`] + bytes > pageBytes) {
+      pages[`${kind}/${++open[kind]}`] = 0;
+    }
     const page = `${kind}/${open[kind]}`, offset = pages[page];
     pages[page] += bytes;
     return { ...spec, place: { page, offset }, frozen: kind === "frozen" };
@@ -79,7 +82,11 @@ export async function initialise(
   values: (spec: ParameterSpec) => ArrayLike<number> | null | Promise<ArrayLike<number> | null> = () => null,
 ): Promise<void> {
   for (const segment of layout.segments) {
-    await store.write(segment.place.page, segment.place.offset, await values(segment) ?? initialValues(segment, seed));
+    await store.write(
+      segment.place.page,
+      segment.place.offset,
+      await values(segment) ?? initialValues(segment, seed),
+    );
   }
 }
 

@@ -11,8 +11,7 @@ import { type Dropping, keepScale, threshold } from "./dropout.ts";
 /** Heads, whether a token sees later ones, and dropout on the probabilities. */
 export type Attending = Dropping & { readonly heads: number; readonly causal: boolean };
 
-const QUERIES = 8, KEYS = 32; // the kernels' blocks
-const queryBlocks = (t: number): number => Math.ceil(t / QUERIES);
+const queryBlocks = (t: number): number => Math.ceil(t / 8); // queries that a kernel keeps in lanes
 
 function split(qkv: TensorType, heads: number): [b: number, t: number, h: number, d: number] {
   const [b, t, width] = qkv.shape;
@@ -63,7 +62,7 @@ const cases: Case<Attending>[] = [
   }))
 );
 const longer: Case<Attending>[] = [[37, 12, 0.1], [70, 16, 0]].map(([t, d, rate]) => ({
-  inputs: [{ shape: [2, t, 6 * d], }, { shape: [2], dtype: "i32", values: [t, t - 3] }, rng],
+  inputs: [{ shape: [2, t, 6 * d] }, { shape: [2], dtype: "i32", values: [t, t - 3] }, rng],
   attrs: { heads: 2, causal: true, rate, stream: 7 },
 }));
 const timed: Case<Attending> = {
@@ -81,12 +80,16 @@ export const attention: Op<Attending> = {
   name: "attention",
   infer([qkv, lengths], { heads }) {
     const [b, t, h, d] = split(qkv, heads);
-    requireShape(lengths.shape[0] === b, `Cannot attend over ${show(qkv.shape)}`, `there are ${lengths.shape[0]} lengths`);
+    requireShape(
+      lengths.shape[0] === b,
+      `Cannot attend over ${show(qkv.shape)}`,
+      `there are ${lengths.shape[0]} lengths`,
+    );
     return [{ dtype: "f32", shape: [b, t, h * d] }, { dtype: "f32", shape: [b, h, t] }];
   },
   dims: ([qkv], attrs) => dimsOf(qkv, attrs),
   rows: ([b, t, h]) => b * h * queryBlocks(t),
-  workspace: ([, t, h, d]) => attentionWorkspace(t, h, d),
+  workspace: ([, t, , d]) => attentionWorkspace(t, d),
   saved: [1],
   vjp({ inputs: [qkv, lengths, random], outputs: [y, logSum], attrs, douts: [d], into: [into] }) {
     const inputs = [qkv, lengths, random, y, logSum, d!];
@@ -121,7 +124,7 @@ export const attentionGrad: Op<Attending> = {
   infer: ([qkv]) => [{ dtype: "f32", shape: qkv.shape }],
   dims: ([qkv], attrs) => dimsOf(qkv, attrs),
   rows: ([b, , h]) => b * h,
-  workspace: ([, t, h, d]) => attentionGradWorkspace(t, h, d),
+  workspace: ([, t, , d]) => attentionGradWorkspace(t, d),
   reference([qkv, lengths, random, y, logSum, dy], [dqkv], [B, T, H, D, causal, limit, stream]) {
     const C = H * D, T16 = Math.ceil(T / 16) * 16, scale = 1 / Math.sqrt(D);
     dqkv.fill(0);
@@ -188,7 +191,7 @@ export const cachedAttention: Op<{ heads: number }> = {
   },
   passes: () => 2,
   rows: ([b, t, , h], pass) => pass === 0 ? b : b * h * queryBlocks(t),
-  workspace: ([, , n, h, d]) => cachedAttentionWorkspace(n, h, d),
+  workspace: ([, , n, , d]) => attentionWorkspace(n, d),
   inPlace: [{ output: 1, input: 2, kind: "into" }, { output: 2, input: 3, kind: "into" }],
   reference([qkv, extents], [y, keys, values], [B, T, N, H, D]) {
     const C = H * D;
@@ -233,10 +236,14 @@ export const cachedAttention: Op<{ heads: number }> = {
   })),
 };
 
-// Bytes per thread, as assembly/attention.ts lays them out.
-const attentionWorkspace = (_t: number, _h: number, d: number): number => (16 * d + 8 * KEYS + 64) * 4;
-const attentionGradWorkspace = attentionWorkspace;
-const cachedAttentionWorkspace = attentionWorkspace;
+// Bytes per thread, as assembly/attention.ts lays them out: packed keys and values of a head, a block's operands.
+const roundUp = (n: number, to: number): number => Math.ceil(n / to) * to;
+
+const attentionWorkspace = (keys: number, d: number): number =>
+  4 * (2 * roundUp(keys, 4) * roundUp(d, 8) + 16 * roundUp(d, 8) + 32 + 8 * roundUp(keys, 4));
+
+const attentionGradWorkspace = (keys: number, d: number): number =>
+  4 * (4 * roundUp(keys, 4) * roundUp(d, 8) + 5 * 16 * roundUp(d, 8) + 2 * 512 + 32);
 
 /** The family: one kernel of each name in every backend. */
 export const attentions = { attention, attentionGrad, cachedAttention } as const;

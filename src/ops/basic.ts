@@ -12,7 +12,11 @@ const odd = [[1], [3, 5], [1023], [2051]] as const;
 export const add: Op = {
   name: "add",
   infer([a, b]) {
-    requireShape(sameShape(a.shape, b.shape), `Cannot add ${show(a.shape)} and ${show(b.shape)}`, "the shapes differ");
+    requireShape(
+      sameShape(a.shape, b.shape),
+      `Cannot add ${show(a.shape)} and ${show(b.shape)}`,
+      "the shapes differ",
+    );
     return [{ dtype: "f32", shape: a.shape }];
   },
   dims: ([a]) => [sizeOf(a.shape)],
@@ -71,7 +75,11 @@ export const dot: Op = {
 export const scaleBy: Op = {
   name: "scaleBy",
   infer([x, s]) {
-    requireShape(sizeOf(s.shape) === 1, `Cannot scale ${show(x.shape)} by ${show(s.shape)}`, "the factor has shape (1)");
+    requireShape(
+      sizeOf(s.shape) === 1,
+      `Cannot scale ${show(x.shape)} by ${show(s.shape)}`,
+      "the factor has shape (1)",
+    );
     return [{ dtype: "f32", shape: x.shape }];
   },
   dims: ([x]) => [sizeOf(x.shape)],

@@ -29,7 +29,11 @@ const logitDims = ([logits, targets]: readonly TensorType[]): number[] => {
 };
 
 const crossEntropyCases = [[1, 1], [1, 2], [5, 3], [7, 19], [3, 130]].map(([n, k]) => ({
-  inputs: [{ shape: [n, k] }, { shape: [n], dtype: "i32" as const, values: Array.from({ length: n }, (_, i) => i % (k + 1) - 1) }],
+  inputs: [{ shape: [n, k] }, {
+    shape: [n],
+    dtype: "i32" as const,
+    values: Array.from({ length: n }, (_, i) => i % (k + 1) - 1),
+  }],
 }));
 
 /**
@@ -52,7 +56,9 @@ export const crossEntropy: Op = {
     dins: [plus(into[0], logits.graph.apply(crossEntropyGrad, [logits, targets, d!])[0]), null],
   }),
   reference([logits, targets], [loss], [n, k]) {
-    for (let i = 0; i < n; i++) loss[i] = softmaxLoss(Float64Array.from(logits.subarray(i * k, i * k + k)), targets[i]);
+    for (let i = 0; i < n; i++) {
+      loss[i] = softmaxLoss(Float64Array.from(logits.subarray(i * k, i * k + k)), targets[i]);
+    }
   },
   cases: crossEntropyCases,
 };
@@ -75,8 +81,29 @@ export const crossEntropyGrad: Op = {
   cases: [],
 };
 
-function linearCrossEntropyGeometry(_n: number, _v: number, _c: number, _t: boolean) {
-  return { passes: 1, scratch: 0, rows: (_pass: number) => 1 };
+// How the fused kernels share out their work: a pass that packs operands, then passes for each chunk of rows. The layout
+// of the scratch (bytes) stands in assembly/loss.ts.
+const CHUNK = 96;
+
+function geometry(n: number, v: number, c: number, train: boolean) {
+  const chunk = Math.min(n, CHUNK), chunks = Math.ceil(n / chunk);
+  const tablePanels = Math.ceil(v / 8), channelPanels = Math.ceil(c / 8), rowPanels = Math.ceil(n / 6);
+  const stride = 32 * Math.ceil((v + 7) / 32) + 16; // of a row of logits; no power of two
+  const parts = [8 * tablePanels * c, 6 * rowPanels * c, chunk * stride];
+  if (train) {
+    parts.push(8 * channelPanels * v, 8 * chunks * channelPanels * chunk, 6 * Math.ceil(chunk / 6) * v);
+  }
+  const perChunk = train ? 4 : 2;
+  return {
+    passes: 1 + perChunk * chunks,
+    scratch: 4 * parts.reduce((total, floats) => total + 64 * Math.ceil(floats / 64), 0),
+    rows(pass: number): number {
+      if (pass === 0) return tablePanels + rowPanels;
+      const at = Math.floor((pass - 1) / perChunk);
+      const panelsOfChunk = Math.ceil(Math.min(CHUNK, n - at * CHUNK) / 6);
+      return [tablePanels, panelsOfChunk, channelPanels, Math.ceil(v / 6)][(pass - 1) % perChunk];
+    },
+  };
 }
 
 /** How many rows of the table take part in the softmax: the first `rows`. */
@@ -102,7 +129,9 @@ function project(h: ReferenceArray, table: ReferenceArray, i: number, V: number,
   return row;
 }
 
-const projectionCases: Case<Vocabulary>[] = [[1, 1, 1], [5, 7, 3], [3, 9, 8], [97, 33, 6], [200, 18, 5]].map(([n, v, c]) => ({
+const projectionCases: Case<Vocabulary>[] = [[1, 1, 1], [5, 7, 3], [3, 9, 8], [97, 33, 6], [200, 18, 5]].map((
+  [n, v, c],
+) => ({
   inputs: [
     { shape: [n, c] },
     { shape: [v + 2, c] },
@@ -124,9 +153,9 @@ export const linearCrossEntropy: Op<Vocabulary> = {
     return [{ dtype: "f32", shape: targets.shape }];
   },
   dims: (inputs, attrs) => projectionDims(inputs, attrs),
-  passes: ([n, v, c]) => linearCrossEntropyGeometry(n, v, c, false).passes,
-  rows: ([n, v, c], pass) => linearCrossEntropyGeometry(n, v, c, false).rows(pass),
-  scratch: ([n, v, c]) => linearCrossEntropyGeometry(n, v, c, false).scratch,
+  passes: ([n, v, c]) => geometry(n, v, c, false).passes,
+  rows: ([n, v, c], pass) => geometry(n, v, c, false).rows(pass),
+  scratch: ([n, v, c]) => geometry(n, v, c, false).scratch,
   vjp({ inputs: [h, table, targets], attrs, douts: [d], needs, into }) {
     const inputs = [h, table, targets, d!, orZeros(h.graph, needs[1] ? into[1] : undefined, table)];
     const [loss, dh, dtable] = h.graph.apply(linearCrossEntropyTrain, inputs, attrs);
@@ -147,13 +176,17 @@ export const linearCrossEntropyTrain: Op<Vocabulary> = {
   infer([h, table, targets, d], attrs) {
     requireTargets(h.shape.slice(0, -1), targets);
     requireTable(h, table, attrs);
-    requireShape(sameShape(targets.shape, d.shape), `Cannot weigh losses of ${show(targets.shape)}`, `with ${show(d.shape)}`);
+    requireShape(
+      sameShape(targets.shape, d.shape),
+      `Cannot weigh losses of ${show(targets.shape)}`,
+      `with ${show(d.shape)}`,
+    );
     return [targets, h, table].map(({ shape }) => ({ dtype: "f32", shape }));
   },
   dims: (inputs, attrs) => projectionDims(inputs, attrs),
-  passes: ([n, v, c]) => linearCrossEntropyGeometry(n, v, c, true).passes,
-  rows: ([n, v, c], pass) => linearCrossEntropyGeometry(n, v, c, true).rows(pass),
-  scratch: ([n, v, c]) => linearCrossEntropyGeometry(n, v, c, true).scratch,
+  passes: ([n, v, c]) => geometry(n, v, c, true).passes,
+  rows: ([n, v, c], pass) => geometry(n, v, c, true).rows(pass),
+  scratch: ([n, v, c]) => geometry(n, v, c, true).scratch,
   inPlace: [{ output: 2, input: 4, kind: "into" }],
   reference([h, table, targets, d], [loss, dh, dtable], [n, V, C]) {
     dh.fill(0);
@@ -191,4 +224,9 @@ export const linearCrossEntropyTrain: Op<Vocabulary> = {
 };
 
 /** The family: one kernel of each name in every backend. */
-export const losses = { crossEntropy, crossEntropyGrad, linearCrossEntropy, linearCrossEntropyTrain } as const;
+export const losses = {
+  crossEntropy,
+  crossEntropyGrad,
+  linearCrossEntropy,
+  linearCrossEntropyTrain,
+} as const;

@@ -12,14 +12,21 @@ export type Transposes = { readonly ta: boolean; readonly tb: boolean };
 
 const PANEL_ROWS = 6, PANEL_COLUMNS = 8, THIN = 4;
 
-const panels = (m: number, n: number): [number, number] => [Math.ceil(m / PANEL_ROWS), Math.ceil(n / PANEL_COLUMNS)];
+const panels = (
+  m: number,
+  n: number,
+): [number, number] => [Math.ceil(m / PANEL_ROWS), Math.ceil(n / PANEL_COLUMNS)];
 const isThin = ([m, , , ta]: readonly number[]): boolean => m <= THIN && !ta;
 
 function sizes(a: TensorType, b: TensorType, { ta, tb }: Transposes): [m: number, n: number, k: number] {
   const [ar, ac] = asRows(a.shape), [br, bc] = asRows(b.shape);
   const m = ta ? ac : ar, k = ta ? ar : ac, n = tb ? br : bc, inner = tb ? bc : br;
   const how = (type: TensorType, transposed: boolean) => show(type.shape) + (transposed ? " transposed" : "");
-  requireShape(k === inner, `Cannot multiply ${how(a, ta)} by ${how(b, tb)}`, `inner sizes are ${k} and ${inner}`);
+  requireShape(
+    k === inner,
+    `Cannot multiply ${how(a, ta)} by ${how(b, tb)}`,
+    `inner sizes are ${k} and ${inner}`,
+  );
   return [m, n, k];
 }
 
@@ -54,7 +61,11 @@ const geometry = {
   },
 };
 
-const odd = [[1, 1, 1], [3, 7, 5], [6, 8, 4], [13, 17, 9], [1, 33, 6], [4, 5, 7], [7, 1, 3], [25, 40, 70]] as const;
+const odd = [[1, 1, 1], [3, 7, 5], [6, 8, 4], [13, 17, 9], [1, 33, 6], [4, 5, 7], [7, 1, 3], [
+  25,
+  40,
+  70,
+]] as const;
 const cases: Case<Transposes>[] = odd.flatMap(([m, n, k]) =>
   [false, true].flatMap((ta) =>
     [false, true].map((tb) => ({
@@ -92,7 +103,11 @@ export const matmulInto: Op<Transposes> = {
   name: "matmulInto",
   infer([a, b, acc], attrs) {
     const [m, n] = sizes(a, b, attrs), [rows, columns] = asRows(acc.shape);
-    requireShape(m === rows && n === columns, `Cannot add a product ${show([m, n])}`, `into ${show(acc.shape)}`);
+    requireShape(
+      m === rows && n === columns,
+      `Cannot add a product ${show([m, n])}`,
+      `into ${show(acc.shape)}`,
+    );
     return [{ dtype: "f32", shape: acc.shape }];
   },
   dims: ([a, b], attrs) => [...sizes(a, b, attrs), Number(attrs.ta), Number(attrs.tb)],
@@ -155,12 +170,16 @@ export const columnSumInto: Op = {
   reference([d], [y], [m, n]) {
     for (let i = 0; i < m * n; i++) y[i % n] += d[i];
   },
-  cases: [[1, 1], [5, 3], [7, 16], [33, 50]].map(([m, n]) => ({ inputs: [{ shape: [m, n] }, { shape: [n] }] })),
+  cases: [[1, 1], [5, 3], [7, 16], [33, 50]].map(([m, n]) => ({
+    inputs: [{ shape: [m, n] }, { shape: [n] }],
+  })),
 };
 
 // into + op(a)·op(b), or the product alone.
 function times(into: Value | undefined, a: Value, b: Value, ta: boolean, tb: boolean): Value {
-  return into ? a.graph.apply(matmulInto, [a, b, into], { ta, tb })[0] : a.graph.apply(matmul, [a, b], { ta, tb })[0];
+  return into
+    ? a.graph.apply(matmulInto, [a, b, into], { ta, tb })[0]
+    : a.graph.apply(matmul, [a, b], { ta, tb })[0];
 }
 
 /** The family: one kernel of each name in every backend. */

@@ -33,6 +33,8 @@ export type OpName = keyof typeof ops;
 /** The op of a name, for executors that read plans. */
 export function opByName(name: string): Op {
   const op: unknown = (ops as Record<string, unknown>)[name];
-  if (!op) throw new SyntaxError(`The plan asks for op "${name}", which this version of Foreword does not have`);
+  if (!op) {
+    throw new SyntaxError(`The plan asks for op "${name}", which this version of Foreword does not have`);
+  }
   return op as Op;
 }

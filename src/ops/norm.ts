@@ -22,7 +22,11 @@ const odd = [[1, 1], [4, 6], [3, 5], [2, 3, 7], [9, 64], [5, 33]] as const;
 export const addLayerNorm: Op<{ epsilon: number }> = {
   name: "addLayerNorm",
   infer([x, r, g, b]) {
-    requireShape(sameShape(x.shape, r.shape), `Cannot add ${show(x.shape)} and ${show(r.shape)}`, "the shapes differ");
+    requireShape(
+      sameShape(x.shape, r.shape),
+      `Cannot add ${show(x.shape)} and ${show(r.shape)}`,
+      "the shapes differ",
+    );
     requireGain(x, g);
     requireGain(x, b);
     const row = { dtype: "f32", shape: x.shape.slice(0, -1) } as const;
@@ -37,7 +41,14 @@ export const addLayerNorm: Op<{ epsilon: number }> = {
     const { graph } = x;
     const dsum = needs[0] || needs[1] ? graph.apply(layerNormGrad, [d!, sum, g, mean, deviation])[0] : null;
     const dparams = needs[2] || needs[3]
-      ? graph.apply(layerNormGainGradInto, [d!, sum, mean, deviation, orZeros(graph, into[2], g), orZeros(graph, into[3], b)])
+      ? graph.apply(layerNormGainGradInto, [
+        d!,
+        sum,
+        mean,
+        deviation,
+        orZeros(graph, into[2], g),
+        orZeros(graph, into[3], b),
+      ])
       : [null, null];
     return {
       dins: [

@@ -9,7 +9,7 @@ export const schedules = {
   /** Rises to 1 over the warm-up, then the line 1 - x (not shifted by the warm-up). */
   warmup_linear: (x: number, warmup: number): number => ramp(x, warmup) * (1 - x),
   /** Rises to 1 over the warm-up, then half a cosine over the whole run. */
-  warmup_cosine: (x: number, warmup: number): number => 
+  warmup_cosine: (x: number, warmup: number): number =>
     warming(x, warmup) ? ramp(x, warmup) : 0.5 * (1 + Math.cos(Math.PI * x)),
   /** Rises to 1 over the warm-up and stays. */
   warmup_constant: (x: number, warmup: number): number => ramp(x, warmup),

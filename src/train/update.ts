@@ -4,7 +4,7 @@
 import { BYTES } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
 import { Graph } from "../graph/graph.ts";
-import { plan, type Plan } from "../graph/plan.ts";
+import { type Plan, plan } from "../graph/plan.ts";
 import { type Layout, mirror, MIRRORS, type Segment } from "../nn/parameters.ts";
 import { ops } from "../ops/mod.ts";
 import { stepSize } from "./schedule.ts";
@@ -72,7 +72,12 @@ export function updatePlan(layout: Layout, settings: OptimizerSettings): Plan {
         return [begin, begin + sizeOf(segment.shape), settings.groupOf(segment)];
       });
       const segments = graph.constant(Int32Array.from(table), [table.length / 3, 3]);
-      const updated = graph.apply(ops.adam, [segments, groups, squaredNorm, ...states], { beta1, beta2, epsilon, maxNorm });
+      const updated = graph.apply(ops.adam, [segments, groups, squaredNorm, ...states], {
+        beta1,
+        beta2,
+        epsilon,
+        maxNorm,
+      });
       states.forEach((state, i) => graph.assign(state, updated[i]));
     });
   }
@@ -80,7 +85,11 @@ export function updatePlan(layout: Layout, settings: OptimizerSettings): Plan {
 }
 
 /** The step block of update `n` (from 1) at a learning rate: a row for each group. */
-export function stepBlock({ groups, beta1, beta2 }: OptimizerSettings, rate: number, n: number): Float64Array {
+export function stepBlock(
+  { groups, beta1, beta2 }: OptimizerSettings,
+  rate: number,
+  n: number,
+): Float64Array {
   return Float64Array.from(groups.flatMap(({ rateFactor = 1, decay, active = true }) => [
     stepSize(rate * rateFactor, n, beta1, beta2),
     decay,

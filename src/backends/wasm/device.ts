@@ -1,0 +1,230 @@
+// The WASM device: kernels instantiated on one linear memory, programs bound to addresses, runs queued and replayed on
+// all threads. The calling thread takes a share of the rows, so a run keeps it busy; between steps it lets other tasks in
+// at least every 50 ms. Which build and how many threads: builds.ts.
+
+import { BYTES } from "../../core/dtype.ts";
+import { sizeOf } from "../../core/shape.ts";
+import { ALIGNMENT, type Arg, type Plan, type Step } from "../../graph/plan.ts";
+import { checkFeeds, type Device, type Feeds, type Program, type Results, type Store } from "../backend.ts";
+import { chooseBuild, type WasmOptions } from "./builds.ts";
+import { type Block, Memory } from "./memory.ts";
+import { type Pool, startPool } from "./pool.ts";
+import { type BoundStep, CONTROL_WORDS, type Kernels, replayStep } from "./replay.ts";
+
+const SLICE_MS = 50;
+
+/** What a module's own data and the control block may use at the bottom of memory. */
+const RESERVED = 4096, CONTROL_ADDRESS = RESERVED - 256;
+
+class WasmStore implements Store {
+  readonly pages: Map<string, number> = new Map();
+  readonly blocks: Map<string, Block> = new Map();
+
+  constructor(readonly memory: Memory, pages: Readonly<Record<string, number>>) {
+    this.add(pages);
+  }
+
+  add(pages: Readonly<Record<string, number>>): void {
+    const added: string[] = [];
+    try {
+      for (const [name, bytes] of Object.entries(pages)) {
+        if (this.blocks.has(name)) throw new RangeError(`There already is a page "${name}"`);
+        const block = this.memory.allocate(bytes, `page ${name}`);
+        this.memory.floats(block.address, block.bytes / BYTES).fill(0);
+        this.blocks.set(name, block);
+        this.pages.set(name, bytes);
+        added.push(name);
+      }
+    } catch (error) {
+      this.free(added);
+      throw error;
+    }
+  }
+
+  address(page: string, offset: number): number {
+    const block = this.blocks.get(page);
+    if (!block) {
+      throw new RangeError(`The store has no page "${page}": add it before loading a plan that uses it`);
+    }
+    return block.address + offset;
+  }
+
+  read(page: string, offset: number, length: number): Promise<Float32Array> {
+    return Promise.resolve(this.memory.floats(this.address(page, offset), length).slice());
+  }
+
+  write(page: string, offset: number, data: ArrayLike<number>): Promise<void> {
+    this.memory.floats(this.address(page, offset), data.length).set(data);
+    return Promise.resolve();
+  }
+
+  free(names: readonly string[] = [...this.pages.keys()]): void {
+    for (const name of names) {
+      const block = this.blocks.get(name);
+      if (block) this.memory.release(block);
+      this.blocks.delete(name);
+      this.pages.delete(name);
+    }
+  }
+}
+
+/** Opens the WASM device: the fastest build the engine takes, one thread for each core unless told otherwise. */
+export async function openWasm(options: WasmOptions = {}): Promise<Device> {
+  const { module, name, threads } = await chooseBuild(options);
+  const memory = new Memory(threads > 1, RESERVED);
+  const kernels = (await WebAssembly.instantiate(module, { env: { memory: memory.wasm } }))
+    .exports as unknown as Kernels;
+  const pool = threads > 1 ? await startPool(module, memory.wasm, CONTROL_ADDRESS, threads) : null;
+  return new WasmDevice(memory, kernels, pool, threads, name, options.poison ?? false);
+}
+
+class WasmDevice implements Device {
+  readonly kind = "wasm";
+  readonly description: string;
+  #queue: Promise<unknown> = Promise.resolve();
+  #region: Block | null = null;
+  #workspace: Block | null = null;
+  #workspaceBytes = 0; // for each thread
+  #bindings = 0; // how often addresses have changed
+  #nextId = 0;
+  #running = false;
+  #closed = false;
+
+  constructor(
+    readonly memory: Memory,
+    readonly kernels: Kernels,
+    readonly pool: Pool | null,
+    readonly threads: number,
+    readonly build: string,
+    readonly poison: boolean,
+  ) {
+    this.description = `WASM ${build}, ${threads} thread${threads === 1 ? "" : "s"}`;
+  }
+
+  createStore(pages: Readonly<Record<string, number>>): Store {
+    return new WasmStore(this.memory, pages);
+  }
+
+  load(plan: Plan, store: Store): Program {
+    const id = this.#nextId++, pages = store as WasmStore;
+    const constants = plan.buffers.map((buffer) => {
+      if (buffer.kind !== "constant") return null;
+      const block = this.memory.allocate(buffer.bytes, `a constant of ${plan.name}`);
+      const { address } = block, { length } = buffer.data;
+      (buffer.dtype === "f32" ? this.memory.floats(address, length) : this.memory.ints(address, length)).set(
+        buffer.data,
+      );
+      return block;
+    });
+    // Addresses of a running program must not change, so memory that moves waits for its turn in the queue.
+    if (!this.#running) this.#reserve(plan);
+    const address = (buffer: number): number => {
+      const where = plan.buffers[buffer];
+      if (where.kind === "temporary") return this.#region!.address + where.offset;
+      return where.kind === "state"
+        ? pages.address(where.place.page, where.place.offset)
+        : constants[buffer]!.address;
+    };
+    let steps: BoundStep[] = [], bound = -1;
+    const bind = (): void => {
+      this.#reserve(plan);
+      if (bound === this.#bindings) return;
+      const workspace = this.#workspace!.address, stride = this.#workspaceBytes;
+      steps = plan.steps.map((step) => bindStep(step, address));
+      this.pool?.order({ type: "bind", id, steps, workspace, stride });
+      for (const { args, workspaceAt } of steps) if (workspaceAt >= 0) args[workspaceAt] = workspace;
+      bound = this.#bindings;
+    };
+    const view = ({ buffer, dtype, shape }: Arg): Float32Array | Int32Array =>
+      dtype === "f32"
+        ? this.memory.floats(address(buffer), sizeOf(shape))
+        : this.memory.ints(address(buffer), sizeOf(shape));
+    const run = async (feeds: Feeds): Promise<Results> => {
+      if (this.#closed) throw new Error(`Cannot run ${plan.name}: the device is closed`);
+      this.#running = true;
+      bind();
+      if (this.poison) this.memory.floats(this.#region!.address, this.#region!.bytes / BYTES).fill(NaN);
+      for (const port of plan.inputs) view(port).set(feeds[port.name]);
+      await this.#replay(id, steps);
+      return Object.fromEntries(plan.outputs.map((port) => [port.name, view(port).slice()]));
+    };
+    const release = (): void => {
+      this.pool?.order({ type: "forget", id });
+      constants.forEach((block) => block && this.memory.release(block));
+    };
+    return {
+      plan,
+      run: (feeds) => {
+        checkFeeds(plan, feeds);
+        const result = this.#queue.then(() => run(feeds)).finally(() => this.#running = false);
+        this.#queue = result.catch(() => {});
+        return result;
+      },
+      free: () => void (this.#queue = this.#queue.then(release)),
+    };
+  }
+
+  async #replay(id: number, steps: readonly BoundStep[]): Promise<void> {
+    const control = this.memory.ints(CONTROL_ADDRESS, CONTROL_WORDS);
+    this.pool?.order({ type: "run", id });
+    let since = performance.now();
+    for (const step of steps) {
+      try {
+        replayStep(this.kernels, step, 0, this.threads, control);
+      } catch (error) {
+        Atomics.store(control, 2, 1); // workers at the barrier give up; their state is lost, so the device ends
+        this.close();
+        throw new Error(`Kernel ${step.kernel} failed: ${this.pool?.failure() ?? error}`);
+      }
+      if (performance.now() - since > SLICE_MS) {
+        await new Promise((resolve) => setTimeout(resolve));
+        since = performance.now();
+      }
+    }
+  }
+
+  // One region of temporaries and one workspace a thread serve all programs; they grow to the largest plan's need.
+  #reserve(plan: Plan): void {
+    const grow = (block: Block | null, bytes: number, purpose: string): Block | null => {
+      if (block && block.bytes >= bytes) return block;
+      if (block) this.memory.release(block);
+      this.#bindings++;
+      return this.memory.allocate(bytes, purpose);
+    };
+    this.#region = grow(this.#region, plan.temporaryBytes, `the temporaries of ${plan.name}`);
+    const workspace = Math.max(0, ...plan.steps.map((step) => step.workspace ?? 0));
+    this.#workspaceBytes = Math.max(this.#workspaceBytes, Math.ceil(workspace / ALIGNMENT) * ALIGNMENT);
+    this.#workspace = grow(
+      this.#workspace,
+      this.#workspaceBytes * this.threads,
+      `the workspaces of ${plan.name}`,
+    );
+  }
+
+  bytes(): number {
+    return this.memory.bytes;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.pool?.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+// Kernels take inputs, outputs, scratch, workspace, dims, floats (as the bits of f32 values), pass, begin, end.
+function bindStep(step: Step, address: (buffer: number) => number): BoundStep {
+  const pointers = [...step.inputs, ...step.outputs].map(({ buffer }) => address(buffer));
+  if (step.scratch !== null) pointers.push(address(step.scratch));
+  const workspaceAt = step.workspace === null ? -1 : pointers.push(0) - 1;
+  const floats = new Int32Array(Float32Array.from(step.floats).buffer);
+  return {
+    kernel: step.op,
+    args: [...pointers, ...step.dims, ...floats, 0, 0, 0],
+    rows: step.rows,
+    workspaceAt,
+  };
+}
