@@ -1,11 +1,11 @@
-// Multi-head attention, its gradient, and attention over a cache of keys and values. T x T is never stored. Queries lie
-// in lanes: scores are kept as [key][query] for a block of 8 queries (16 in the gradient), so that softmax is vertical
-// vector code, and the three (five) products are the tiles of tiles.ts on operands packed in the workspace. A head's
-// packed keys and values serve all query blocks of a thread's share; they depend on inputs only, so shares do not change
-// any bit. Dropout acts on probabilities; random.ts makes its mask.
+// Multi-head attention, its gradient, and attention over a cache of keys and values. T x T is never stored. The forward
+// kernels keep scores as [key][query] for a block of 8 queries, so that softmax is vertical vector code; the gradient
+// works on tiles of 16 queries by 32 keys. All products are the tiles of tiles.ts on operands packed in the workspace. A
+// head's packed keys and values serve all query blocks of a thread's share; they depend on inputs only, so shares do not
+// change any bit. Dropout acts on probabilities; random.ts makes its mask.
 //
-// Layout everywhere: C = H D; q, k, v of head h are columns h D, C + h D and 2C + h D of a row of qkv. Workspaces, with
-// W = D rounded up to 8 and T4 = T rounded up to 4, in floats: keys T4 W, values T4 W, then as each function says.
+// Layout everywhere: C = H D; q, k, v of head h are columns h D, C + h D and 2C + h D of a row of qkv. In workspaces
+// W = D rounded up to 8, T4 and T8 = T rounded up to 4 and 8.
 
 import { keep16, keepA, keepB, keepC, keepD, keepScale, thirdKey } from "./random";
 import { exp, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
@@ -40,7 +40,7 @@ function packKeys(
 /**
  * One block of `queries` (1 to 8) queries at positions `first`.. against packed keys 0..limit-1: out = softmax(q k) v,
  * and log sum exp of the scores to `lse` unless that is 0. `block` is the Threefry block of (key 0, first query), `step`
- * the blocks from key to key. work, in floats: scores 8 T4, transposed queries 8 W, output 8 W, 24 statistics.
+ * the blocks from key to key. work, in floats: transposed queries 8 W, output 8 W, 32 statistics, scores 8 T4.
  */
 function attend(
   q: usize, ldq: usize, keys: usize, values: usize, out: usize, ldOut: usize, lse: usize, work: usize,
@@ -117,7 +117,7 @@ function attend(
  * lengths (B) i32, rng (2) i32 = [seed, draw], y (B,T,C), lse (B,H,T). Keys and queries at or past a sequence's length
  * are dead: their y and lse are 0. If `causal`, query t sees keys 0..t. Probability (b,h,key,query) is element
  * ((b H + h) T + key) T16 + query of the dropout mask, T16 = T rounded up to 16. Rows: B H ceil(T/8) query blocks.
- * Workspace: `attend`'s after keys and values. Relative error of lse and y about 1e-6.
+ * Workspace in floats: keys T4 W, values T4 W, then `attend`'s. Relative error of lse and y about 1e-6.
  */
 export function attention(
   qkv: usize, lengths: usize, rng: usize, y: usize, lse: usize, workspace: usize,
@@ -223,7 +223,7 @@ function scoreGrads(
 /**
  * The gradient of `attention` with respect to qkv, from its inputs, y, lse and dy: all of dqkv (B,T,3C), zeros for dead
  * rows. Probabilities are recomputed from lse, 16 queries by 32 keys at a time, here as [query][key], so that four of
- * the five products read their first operand as it lies. Rows: B H. Workspace in floats, T8 = T rounded up to 8: five
+ * the five products read their first operand as it lies. Rows: B H. Workspace in floats: five
  * times T8 W (keys, values, both as panels of 8, keys as rows, dkeys, dvalues), five times 16 W (q, dy, both
  * transposed, dq), three times 512 (probabilities, their gradients, these transposed), 32 statistics.
  */

@@ -94,11 +94,12 @@ interface Storage {
  * @param outputs Values to hand back from each run, by name.
  */
 export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Plan {
-  const nodes = live(graph, Object.values(outputs));
+  const { copies, results } = keepReads(graph, outputs);
+  const nodes = [...copies, ...live(graph, Object.values(results))];
   const lastUse = new Map<Value, number>();
   nodes.forEach((node, i) => node.inputs.forEach((value) => lastUse.set(value, i)));
-  for (const value of Object.values(outputs)) lastUse.set(value, Infinity);
-  const homes = findHomes(graph);
+  for (const value of [...Object.values(results), ...graph.assignments.values()]) lastUse.set(value, Infinity);
+  const homes = findHomes(graph, lastUse);
 
   const storages: Storage[] = [], storageOf = new Map<Value, Storage>(), inputs = new Map<string, Port>();
   const steps: Step[] = [];
@@ -123,13 +124,13 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     }
     return arg;
   };
-  const emit = (node: Omit<Node, "scope">, scope: string, replaced: readonly Value[] = []): void => {
+  const emit = (node: Omit<Node, "scope">, scope: string, replaced: ReadonlySet<number> = new Set()): void => {
     const { op } = node, dims = op.dims(node.inputs, node.attrs);
     const scratch = op.scratch?.(dims);
     const step = {
       op: op.name,
       scope,
-      inputs: node.inputs.filter((value) => !replaced.includes(value)).map(use),
+      inputs: node.inputs.filter((_, k) => !replaced.has(k)).map(use),
       outputs: node.outputs.map(use),
       scratch: scratch === undefined ? null : create(scratch, steps.length).index,
       workspace: op.workspace?.(dims) ?? null,
@@ -143,25 +144,25 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     emit({ op: copy as unknown as Op, inputs: [from], outputs: [to], attrs: {} }, scope);
 
   nodes.forEach((node, i) => {
-    const replaced: Value[] = [], taken = new Set<Storage>();
-    for (const { output, input, kind } of node.op.inPlace ?? []) {
+    const replaced = new Set<number>(), taken = new Set<Storage>(), rules = node.op.inPlace ?? [];
+    for (const { output, input, kind } of rules) {
       const value = node.inputs[input], result = node.outputs[output];
       if (storageOf.has(result)) continue; // an earlier rule already shared it
       use(value);
       const storage = storageOf.get(value)!;
-      const alone = node.inputs.indexOf(value) === node.inputs.lastIndexOf(value);
+      // Wherever else the value stands among the inputs, the same output must be allowed to replace it too.
+      const everywhere = node.inputs.every((other, k) =>
+        other !== value || rules.some((rule) => rule.output === output && rule.input === k)
+      );
       const dies = lastUse.get(value) === i && !storage.constant &&
         (storage.state === null || homes.get(result) === storage.state);
-      if (
-        dies && !taken.has(storage) && (alone || kind === "may") &&
-        sizeOf(value.shape) === sizeOf(result.shape)
-      ) {
+      if (dies && !taken.has(storage) && everywhere && sizeOf(value.shape) === sizeOf(result.shape)) {
         storageOf.set(result, storage);
         taken.add(storage);
       } else if (kind === "into") {
         emitCopy(value, result, node.scope);
       }
-      if (kind === "into") replaced.push(value);
+      if (kind === "into") replaced.add(input);
     }
     emit(node, node.scope, replaced);
   });
@@ -171,7 +172,7 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
       emitCopy(value, graph.state(state.name, state.shape, state.dtype), graph.name);
     }
   }
-  const ports = Object.entries(outputs).map(([name, value]): Port => ({ name, below: null, ...use(value) }));
+  const ports = Object.entries(results).map(([name, value]): Port => ({ name, below: null, ...use(value) }));
   return {
     format: "foreword-plan-1",
     name: graph.name,
@@ -180,6 +181,24 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     steps,
     ...pack(storages),
   };
+}
+
+// An output that reads a state which the run sets is copied first, while the state still has its old value. The copies
+// are recorded nowhere: planning leaves the graph as it is.
+function keepReads(
+  graph: Graph,
+  outputs: Readonly<Record<string, Value>>,
+): { copies: Node[]; results: Record<string, Value> } {
+  const copies: Node[] = [], results = { ...outputs };
+  for (const [name, value] of Object.entries(outputs)) {
+    const assigned = value.source.kind === "state" ? graph.assignments.get(value.source.state) : undefined;
+    if (!assigned || assigned === value) continue;
+    const made: Value[] = [];
+    const node: Node = { op: copy as unknown as Op, inputs: [value], attrs: {}, outputs: made, scope: graph.name };
+    made.push(results[name] = { ...value, source: { kind: "node", node, index: 0 } });
+    copies.push(node);
+  }
+  return { copies, results };
 }
 
 // Nodes that the outputs or an assigned state depend on, in recorded order.
@@ -194,8 +213,9 @@ function live(graph: Graph, roots: readonly Value[]): Node[] {
   return kept.reverse();
 }
 
-// The state in whose bytes a value may be computed: those on an in-place chain from a state's read to its assignment.
-function findHomes(graph: Graph): Map<Value, State> {
+// The state in whose bytes a value may be computed: those on an in-place chain from a state's read to its assignment. Of
+// the values needed after the last step only the assigned one may be there, because that is what the state ends as.
+function findHomes(graph: Graph, lastUse: ReadonlyMap<Value, number>): Map<Value, State> {
   const homes = new Map<Value, State>();
   for (const [state, assigned] of graph.assignments) {
     const chain: Value[] = [];
@@ -206,7 +226,8 @@ function findHomes(graph: Graph): Map<Value, State> {
       value = node.inputs[node.op.inPlace?.find((rule) => rule.output === index)?.input ?? -1];
     }
     if (value?.source.kind === "state" && value.source.state === state) {
-      chain.forEach((link) => homes.set(link, state));
+      const fits = (link: Value): boolean => link === assigned || lastUse.get(link) !== Infinity;
+      chain.filter(fits).forEach((link) => homes.set(link, state));
     }
   }
   return homes;

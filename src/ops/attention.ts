@@ -243,7 +243,7 @@ const attentionWorkspace = (keys: number, d: number): number =>
   4 * (2 * roundUp(keys, 4) * roundUp(d, 8) + 16 * roundUp(d, 8) + 32 + 8 * roundUp(keys, 4));
 
 const attentionGradWorkspace = (keys: number, d: number): number =>
-  4 * (4 * roundUp(keys, 4) * roundUp(d, 8) + 5 * 16 * roundUp(d, 8) + 2 * 512 + 32);
+  4 * (5 * roundUp(keys, 8) * roundUp(d, 8) + 5 * 16 * roundUp(d, 8) + 3 * 512 + 32);
 
 /** The family: one kernel of each name in every backend. */
 export const attentions = { attention, attentionGrad, cachedAttention } as const;

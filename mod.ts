@@ -1,0 +1,50 @@
+/**
+ * Foreword: pre-train, fine-tune and run language models from TypeScript.
+ *
+ * The shortest way from text to a model: `trainBpe`, `createGpt1`, `train`, `generate`. For models of your own: `Graph`,
+ * `ops`, `gradients` and `plan`.
+ *
+ * @module
+ */
+
+export * from "./src/core/dtype.ts";
+export * from "./src/core/memory_storage.ts";
+export * from "./src/core/random.ts";
+export * from "./src/core/shape.ts";
+export * from "./src/core/storage.ts";
+export * from "./src/graph/graph.ts";
+export * from "./src/graph/gradients.ts";
+export * from "./src/graph/op.ts";
+export * from "./src/graph/plan.ts";
+export * from "./src/graph/print.ts";
+export { type OpName, ops } from "./src/ops/mod.ts";
+export * from "./src/backends/backend.ts";
+export * from "./src/open_device.ts";
+export * as nn from "./src/nn/layers.ts";
+export * from "./src/nn/model.ts";
+export * from "./src/nn/parameters.ts";
+export * from "./src/models/gpt1.ts";
+export * from "./src/models/gpt1_feeds.ts";
+export * from "./src/models/gpt1_model.ts";
+export * from "./src/models/gpt1_plans.ts";
+export * from "./src/text/batches.ts";
+export * from "./src/text/bpe.ts";
+export * from "./src/text/bpe_files.ts";
+export * from "./src/text/bpe_train.ts";
+export * from "./src/text/corpus.ts";
+export * from "./src/text/ngram.ts";
+export * from "./src/text/standardize.ts";
+export * from "./src/text/token_file.ts";
+export * from "./src/text/tokenizer.ts";
+export * from "./src/tasks/classification.ts";
+export * from "./src/tasks/language.ts";
+export * from "./src/tasks/metrics.ts";
+export * from "./src/train/checkpoint.ts";
+export * from "./src/train/checkpoint_folder.ts";
+export * from "./src/train/evaluate.ts";
+export * from "./src/train/generate.ts";
+export * from "./src/train/safetensors.ts";
+export * from "./src/train/sampling.ts";
+export * from "./src/train/schedule.ts";
+export * from "./src/train/trainer.ts";
+export * from "./src/train/update.ts";

@@ -1,0 +1,122 @@
+// A GPT-1 that holds parameters on a device. Creating one initialises it; a fine-tuning model takes its parameters from a
+// pre-trained one, with rows for the special tokens put between tokens and positions, as the released code does.
+
+import type { Device, Program } from "../backends/backend.ts";
+import { type Model, Programs } from "../nn/model.ts";
+import { initialise, initialValues, type Layout, layOut, type ParameterSpec } from "../nn/parameters.ts";
+import { type Gpt1Config, parameterSpecs, tableRows } from "./gpt1.ts";
+import { tokenIds } from "./gpt1_feeds.ts";
+import { decodePlan, type Gpt1Run, gradientPlan, scoresPlan } from "./gpt1_plans.ts";
+
+/** A GPT-1 on a device. */
+export type Gpt1 = Model<Gpt1Config, Gpt1Run> & {
+  /** Outputs of the classifier, or `null` for a language model alone. */
+  readonly classifier: number | null;
+};
+
+/** Where initial parameters come from: the values of a name, or `null` to draw them. */
+export type ParameterValues = (
+  spec: ParameterSpec,
+) => ArrayLike<number> | null | Promise<ArrayLike<number> | null>;
+
+/** Options of `createGpt1`. */
+export interface Gpt1Options {
+  /** Seed of the initial parameters. */
+  readonly seed?: number;
+  /** Outputs of a classifier on the extract token. */
+  readonly classifier?: number | null;
+  /** Values that replace the drawn ones. */
+  readonly values?: ParameterValues;
+  /** Parameters that will not be trained: they get neither gradients nor moments. */
+  readonly frozen?: (name: string) => boolean;
+}
+
+/**
+ * Creates a model: N(0, 0.02²) weights from a seed, zero biases, unit gains.
+ *
+ * @example
+ * ```ts
+ * import { configure, createGpt1, openDevice } from "@foreword/foreword";
+ * using device = await openDevice({ device: "wasm", threads: 1 });
+ * using model = await createGpt1(device, configure("nano", 500), { seed: 1 });
+ * console.log(model.layout.segments.length, "parameters");
+ * ```
+ */
+export async function createGpt1(
+  device: Device,
+  config: Gpt1Config,
+  options: Gpt1Options = {},
+): Promise<Gpt1> {
+  const { seed = 0, classifier = null, values, frozen } = options;
+  const layout = layOut(parameterSpecs(config, classifier), frozen ? { frozen } : {});
+  const store = device.createStore(layout.pages);
+  await initialise(store, layout, seed, values);
+  return assemble(device, config, layout, classifier, store);
+}
+
+function assemble(
+  device: Device,
+  config: Gpt1Config,
+  layout: Layout,
+  classifier: number | null,
+  store: Gpt1["store"],
+): Gpt1 {
+  const programs = new Programs(device, store);
+  const program = (key: string, record: Parameters<Programs["get"]>[1]): Program => programs.get(key, record);
+  const close = (): void => {
+    programs.free();
+    store.free();
+  };
+  // A decoding plan keeps its cache in pages of the store, added with the first plan of a batch size.
+  const decode = (batch: number, length: number): Program =>
+    program(`decode ${batch} ${length}`, () => {
+      const plan = decodePlan(layout, config, batch, length);
+      const missing = plan.buffers.flatMap((buffer) =>
+        buffer.kind === "state" && !store.pages.has(buffer.place.page)
+          ? [[buffer.place.page, buffer.bytes]]
+          : []
+      );
+      store.add(Object.fromEntries(missing));
+      return plan;
+    });
+  return {
+    kind: "gpt1",
+    config,
+    device,
+    store,
+    layout,
+    classifier,
+    vocabSize: config.vocabSize,
+    context: config.context,
+    inputIds: (tokens, length, offsets) => tokenIds(config, tokens, length, offsets),
+    gradient: (run) => program(`gradient ${JSON.stringify(run)}`, () => gradientPlan(layout, config, run)),
+    scores: (run) => program(`scores ${JSON.stringify(run)}`, () => scoresPlan(layout, config, run)),
+    decode,
+    program,
+    close,
+    [Symbol.dispose]: close,
+  };
+}
+
+/**
+ * Parameters for a model with other special tokens than those the values belong to: rows of tokens and positions are
+ * kept, rows of special tokens are kept as far as both have them and drawn from the seed beyond. The classifier is drawn.
+ */
+export function withSpecials(
+  values: ParameterValues,
+  from: Gpt1Config,
+  to: Gpt1Config,
+  seed: number,
+): ParameterValues {
+  return async (spec) => {
+    if (spec.name.startsWith("clf/")) return null;
+    if (spec.name !== "we") return values(spec);
+    const C = from.channels, specials = Math.min(from.specials, to.specials);
+    const old = Float32Array.from(await values({ ...spec, shape: [tableRows(from), C] }) ?? []);
+    if (old.length === 0) return null;
+    const table = initialValues(spec, seed); // (V + specials + context, C)
+    table.set(old.subarray(0, (from.vocabSize + specials) * C));
+    table.set(old.subarray(old.length - from.context * C), table.length - to.context * C);
+    return table;
+  };
+}

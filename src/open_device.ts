@@ -1,0 +1,41 @@
+// Opening a device by name: the one place in the library that knows all backends. There is no silent fallback: what was
+// asked for by name is what opens, or an error says why not.
+
+import type { Device } from "./backends/backend.ts";
+import { openReference } from "./backends/reference.ts";
+import { openWasm } from "./backends/wasm/device.ts";
+
+/** Devices by name; `auto` takes the fastest there is, which today is `wasm`. */
+export const deviceNames = ["auto", "wasm", "reference"] as const;
+
+/** The name of a device. */
+export type DeviceName = (typeof deviceNames)[number];
+
+/** Options of `openDevice`. */
+export interface DeviceOptions {
+  readonly device?: DeviceName;
+  /** Threads, the calling one included; as many as there are cores unless given. */
+  readonly threads?: number;
+}
+
+/**
+ * Opens a device. Close it when done, or let `using` do so: it may hold worker threads.
+ *
+ * @example
+ * ```ts
+ * import { openDevice } from "@foreword/foreword";
+ * using device = await openDevice();
+ * console.log(device.description);
+ * ```
+ */
+export async function openDevice({ device = "auto", threads }: DeviceOptions = {}): Promise<Device> {
+  switch (device) {
+    case "auto":
+    case "wasm":
+      return await openWasm(threads === undefined ? {} : { threads });
+    case "reference":
+      return openReference();
+    default:
+      throw new RangeError(`There is no device "${device}": choose one of ${deviceNames.join(", ")}`);
+  }
+}

@@ -1,0 +1,114 @@
+// The training loop: for each update, the gradient plan once per micro-batch, then the update plan. It yields an event
+// after every update and does nothing else; saving, validating and printing are up to whoever reads the events, who finds
+// the store at rest then. Learning rates, seeds and step numbers travel in small inputs, so nothing is recorded twice.
+
+import type { Feeds } from "../backends/backend.ts";
+import type { Model } from "../nn/model.ts";
+import { learningRate, type Schedule } from "./schedule.ts";
+import { type OptimizerSettings, stepBlock, trainingPages, updatePlan } from "./update.ts";
+
+/** One micro-batch: what to feed, and which gradient plan takes it. */
+export interface MicroBatch<Run> {
+  readonly run: Run;
+  readonly feeds: Feeds;
+}
+
+/** The data of one update. */
+export interface UpdateBatch<Run> {
+  readonly micro: readonly MicroBatch<Run>[];
+  /** Tokens that count, for tokens per second. */
+  readonly tokens: number;
+}
+
+/** Where updates come from. The cursor is plain JSON and names the next update's data. */
+export interface TrainingSource<Run> {
+  readonly cursor: unknown;
+  seek(cursor: unknown): void;
+  next(): UpdateBatch<Run>;
+}
+
+/** Options of `train`. */
+export interface TrainOptions {
+  readonly schedule: Schedule;
+  readonly optimizer: OptimizerSettings;
+  /** Seed of dropout. */
+  readonly seed: number;
+  /** Updates already done, when resuming. */
+  readonly start?: number;
+  /** Stops after the update that is under way. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What happened in one update. */
+export interface TrainEvent {
+  /** Updates done, this one included. */
+  readonly step: number;
+  /** The loss before the update, in nats; with several terms, their weighted sum. */
+  readonly loss: number;
+  /** The terms of the loss. */
+  readonly terms: Readonly<Record<string, number>>;
+  /** Global norm of the gradient before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  readonly tokens: number;
+  readonly seconds: number;
+}
+
+/** The loss or the gradient is not a number any more. The parameters are still those before the update. */
+export class NonFiniteLoss extends Error {
+  override readonly name = "NonFiniteLoss";
+  constructor(readonly step: number, what: string) {
+    super(
+      `The ${what} at step ${step} is not finite: training stopped before the update. ` +
+        `Resume from the last checkpoint with a lower learning rate or a longer warm-up.`,
+    );
+  }
+}
+
+/** Adds gradient and moment pages to a model's store unless it has them. */
+export function prepareTraining<C, R>({ layout, store }: Model<C, R>): void {
+  const pages = Object.entries(trainingPages(layout)).filter(([name]) => !store.pages.has(name));
+  store.add(Object.fromEntries(pages));
+}
+
+/**
+ * Trains a model until the schedule's last step.
+ *
+ * @throws {NonFiniteLoss} before an update that would spoil the parameters.
+ */
+export async function* train<C, R>(
+  model: Model<C, R>,
+  source: TrainingSource<R>,
+  { schedule, optimizer, seed, start = 0, signal }: TrainOptions,
+): AsyncGenerator<TrainEvent, void, undefined> {
+  prepareTraining(model);
+  const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length })}`;
+  const update = model.program(key, () => updatePlan(model.layout, optimizer));
+  for (let step = start; step < schedule.steps && !signal?.aborted; step++) {
+    const began = performance.now();
+    const { micro, tokens } = source.next();
+    const terms: Record<string, number> = {};
+    for (const [i, { run, feeds }] of micro.entries()) {
+      const rng = Int32Array.of(seed, step * micro.length + i);
+      const results = await model.gradient(run).run({ ...feeds, rng });
+      for (const name of ["loss", "language", "classifier"]) {
+        if (results[name]) terms[name] = (terms[name] ?? 0) + results[name][0];
+      }
+    }
+    const { loss, ...parts } = terms;
+    if (!Number.isFinite(loss)) throw new NonFiniteLoss(step + 1, "loss");
+    const rate = learningRate(schedule, step);
+    const { squaredNorm } = await update.run({ groups: stepBlock(optimizer, rate, step + 1) });
+    if (!Number.isFinite(squaredNorm[0])) throw new NonFiniteLoss(step + 1, "gradient");
+    const seconds = (performance.now() - began) / 1000;
+    yield {
+      step: step + 1,
+      loss,
+      terms: parts,
+      gradientNorm: Math.sqrt(squaredNorm[0]),
+      learningRate: rate,
+      tokens,
+      seconds,
+    };
+  }
+}
