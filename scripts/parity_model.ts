@@ -48,7 +48,7 @@ export interface Parity {
   readonly classifier: number[];
   readonly total: number;
   readonly gradientNorm: number;
-  /** The total loss before each of six updates. */
+  /** The total loss before each of six updates, and after the last. */
   readonly losses: number[];
   /** Scores of the choices, per example. */
   readonly logits: number[];
@@ -125,6 +125,7 @@ export async function parity(device: Device, { fill = FILL, maxNorm = 1 } = {}):
     });
     if (t === 0) gradientNorm = Math.sqrt(squaredNorm[0]);
   }
+  losses.push((await gradient.run(batch())).loss[0]);
   const parameters = await read("parameters");
   store.free();
   return { ...first!, gradientNorm, losses, parameters };

@@ -32,7 +32,9 @@ export function interpret(
     node.outputs.forEach((output, i) => arrays.set(output, results[i]));
   }
   const result = Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name, [...of(value)]]));
-  const assigned = [...graph.assignments].map(([state, value]) => [state.name, Float64Array.from(of(value))] as const);
+  const assigned = [...graph.assignments].map(([state, value]) =>
+    [state.name, Float64Array.from(of(value))] as const
+  );
   for (const [name, array] of assigned) states.set(name, array);
   return result;
 }
@@ -53,40 +55,58 @@ function evaluate({ op, inputs, outputs, attrs }: Node, values: readonly Referen
 }
 
 /** Asserts everything a plan promises about its buffers. */
-export function checkBuffers({ inputs, outputs, buffers, steps, slots, temporaryBytes, liveBytes }: Plan): void {
+export function checkBuffers(
+  { inputs, outputs, buffers, steps, slots, temporaryBytes, liveBytes }: Plan,
+): void {
   const alive = steps.map(() => 0);
   buffers.forEach((a, i) => {
     if (a.kind !== "temporary") return;
     assert(a.bytes <= slots[a.slot], `buffer ${i} is larger than its slot`);
     assert(a.offset % 256 === 0 && a.offset + a.bytes <= temporaryBytes, `buffer ${i} leaves the region`);
-    for (let step = Math.max(a.first, 0); step <= Math.min(a.last, steps.length - 1); step++) alive[step] += a.bytes;
+    for (let step = Math.max(a.first, 0); step <= Math.min(a.last, steps.length - 1); step++) {
+      alive[step] += a.bytes;
+    }
     buffers.slice(i + 1).forEach((b, k) => {
       if (b.kind !== "temporary" || a.last < b.first || b.last < a.first) return;
       const who = `buffers ${i} and ${i + 1 + k}`;
       assert(a.slot !== b.slot, `${who} are alive at once in slot ${a.slot}`);
-      assert(a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset, `${who} are alive at once and overlap`);
+      assert(
+        a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset,
+        `${who} are alive at once and overlap`,
+      );
     });
   });
   assert(temporaryBytes >= liveBytes, `${temporaryBytes} bytes cannot hold ${liveBytes}`);
-  assert(liveBytes >= Math.max(0, ...alive), `${liveBytes} bytes are said to be alive, there are ${Math.max(...alive)}`);
+  assert(
+    liveBytes >= Math.max(0, ...alive),
+    `${liveBytes} bytes are said to be alive, there are ${Math.max(...alive)}`,
+  );
 
   const use = (at: number, { buffer, shape }: Arg): void => {
     const where = buffers[buffer];
     assert(sizeOf(shape) * 4 <= where.bytes, `buffer ${buffer} is too small at step ${at}`);
-    if (where.kind === "temporary") assert(where.first <= at && at <= where.last, `buffer ${buffer} is dead at ${at}`);
+    if (where.kind === "temporary") {
+      assert(where.first <= at && at <= where.last, `buffer ${buffer} is dead at ${at}`);
+    }
   };
   const written = new Set(buffers.flatMap(({ kind }, i) => kind === "temporary" ? [] : [i]));
   inputs.forEach((port) => (use(-1, port), written.add(port.buffer)));
   steps.forEach((step, at) => {
     const replaced = (opByName(step.op).inPlace ?? []).filter(({ kind }) => kind === "into");
     const read = [...step.inputs, ...replaced.map(({ output }) => step.outputs[output])];
-    for (const arg of read) assert(written.has(arg.buffer), `step ${at} reads buffer ${arg.buffer} before it is written`);
+    for (const arg of read) {
+      assert(written.has(arg.buffer), `step ${at} reads buffer ${arg.buffer} before it is written`);
+    }
     for (const arg of [...step.inputs, ...step.outputs]) use(at, arg);
     for (const { buffer } of step.outputs) {
       assert(buffers[buffer].kind !== "constant", `step ${at} writes to a constant`);
       written.add(buffer);
     }
-    assertEquals(new Set(step.outputs.map(({ buffer }) => buffer)).size, step.outputs.length, `outputs of step ${at}`);
+    assertEquals(
+      new Set(step.outputs.map(({ buffer }) => buffer)).size,
+      step.outputs.length,
+      `outputs of step ${at}`,
+    );
   });
   for (const port of outputs) {
     use(steps.length, port);

@@ -43,9 +43,15 @@ export function randomGraph(seed: number): RandomGraph {
   const pools = new Map<Kind, Value[]>(), states = new Map<Value, Kind>(), fed: Value[] = [];
   const oneOf = <T>(items: readonly T[]): T => items[random.below(items.length)];
   const chance = (p: number): boolean => random.next() < p;
-  const keep = (kind: Kind, value: Value): Value => (pools.set(kind, [...pools.get(kind) ?? [], value]), value);
+  const keep = (
+    kind: Kind,
+    value: Value,
+  ): Value => (pools.set(kind, [...pools.get(kind) ?? [], value]), value);
   const numbers = (kind: Kind): Float32Array =>
-    Float32Array.from({ length: sizeOf(SHAPES[kind]) }, () => kind === "squares" ? random.next() : random.normal());
+    Float32Array.from(
+      { length: sizeOf(SHAPES[kind]) },
+      () => kind === "squares" ? random.next() : random.normal(),
+    );
 
   // A value of a kind: an old one, mostly recent, or a new input, state or constant.
   const pick = (kind: Kind): Value => {
@@ -76,7 +82,10 @@ export function randomGraph(seed: number): RandomGraph {
   const lengths = () => ints([2], 4), rng = () => ints([2], 9), targets = () => ints([4], 4);
   const adam = (): void => {
     const segments = graph.constant(Int32Array.from([0, 7, 0, 8, 15, 1]), [2, 3]);
-    const groups = graph.constant(Float32Array.from([0.1, 0.01, 1, 0, 0.2, 0, Number(chance(0.7)), 0]), [2, 4]);
+    const groups = graph.constant(Float32Array.from([0.1, 0.01, 1, 0, 0.2, 0, Number(chance(0.7)), 0]), [
+      2,
+      4,
+    ]);
     const [norm] = graph.apply(ops.sumSquares, [pick("matrix")]);
     const inputs = [segments, groups, norm, ...all("matrix", "matrix", "matrix", "squares")];
     const constants = { beta1: 0.9, beta2: 0.99, epsilon: 1e-8, maxNorm: 1 };
@@ -109,7 +118,12 @@ export function randomGraph(seed: number): RandomGraph {
         : record(ops.matmul, all("tokens", "matrix"), ["tokens"], flags(false, chance(0.5))),
     matmulInto: () =>
       chance(0.5)
-        ? record(ops.matmulInto, all("matrix", "matrix", "matrix"), ["matrix"], flags(chance(0.5), chance(0.5)))
+        ? record(
+          ops.matmulInto,
+          all("matrix", "matrix", "matrix"),
+          ["matrix"],
+          flags(chance(0.5), chance(0.5)),
+        )
         : record(ops.matmulInto, all("tokens", "tokens", "matrix"), ["matrix"], flags(true, false)),
     linear: () =>
       chance(0.5)
@@ -119,11 +133,16 @@ export function randomGraph(seed: number): RandomGraph {
     addLayerNorm: () => {
       const kind = oneOf<Kind>(["tokens", "matrix", "vector"]); // a vector may be its own gain
       const row: Kind = kind === "tokens" ? "means" : kind === "matrix" ? "vector" : "scalar";
-      if (kind === "vector") return graph.apply(ops.addLayerNorm, all(kind, kind, kind, kind), { epsilon: 1e-5 })
-        .slice(0, 2).forEach((value) => keep(kind, value));
-      record(ops.addLayerNorm, all(kind, kind, "vector", "vector"), [kind, kind, row, row], { epsilon: 1e-5 });
+      if (kind === "vector") {
+        return graph.apply(ops.addLayerNorm, all(kind, kind, kind, kind), { epsilon: 1e-5 })
+          .slice(0, 2).forEach((value) => keep(kind, value));
+      }
+      record(ops.addLayerNorm, all(kind, kind, "vector", "vector"), [kind, kind, row, row], {
+        epsilon: 1e-5,
+      });
     },
-    layerNormGrad: () => record(ops.layerNormGrad, all("matrix", "matrix", "vector", "vector", "vector"), ["matrix"]),
+    layerNormGrad: () =>
+      record(ops.layerNormGrad, all("matrix", "matrix", "vector", "vector", "vector"), ["matrix"]),
     layerNormGainGradInto: () =>
       record(
         ops.layerNormGainGradInto,
@@ -137,7 +156,8 @@ export function randomGraph(seed: number): RandomGraph {
     selectRowsGradInto: () =>
       record(ops.selectRowsGradInto, [pick("rows"), ints([2], 3), pick("tokens")], ["tokens"]),
     crossEntropy: () => record(ops.crossEntropy, [pick("matrix"), targets()], ["vector"]),
-    crossEntropyGrad: () => record(ops.crossEntropyGrad, [pick("matrix"), targets(), pick("vector")], ["matrix"]),
+    crossEntropyGrad: () =>
+      record(ops.crossEntropyGrad, [pick("matrix"), targets(), pick("vector")], ["matrix"]),
     linearCrossEntropy: () =>
       record(ops.linearCrossEntropy, [...all("matrix", "matrix"), targets()], ["vector"], { rows: 4 }),
     linearCrossEntropyTrain: () =>
@@ -147,7 +167,8 @@ export function randomGraph(seed: number): RandomGraph {
         ["vector", "matrix", "matrix"],
         { rows: 4 },
       ),
-    attention: () => record(ops.attention, [pick("packed"), lengths(), rng()], ["tokens", "logSums"], attending()),
+    attention: () =>
+      record(ops.attention, [pick("packed"), lengths(), rng()], ["tokens", "logSums"], attending()),
     attentionGrad: () =>
       record(
         ops.attentionGrad,
@@ -163,7 +184,11 @@ export function randomGraph(seed: number): RandomGraph {
     adam,
   };
   for (let i = 4 + random.below(20); i > 0; i--) {
-    moves[chance(0.25) ? oneOf(["matmulInto", "adam", "add", "columnSumInto"] as const) : oneOf(Object.keys(ops) as never[])]();
+    moves[
+      chance(0.25)
+        ? oneOf(["matmulInto", "adam", "add", "columnSumInto"] as const)
+        : oneOf(Object.keys(ops) as never[])
+    ]();
   }
   for (const [state, kind] of states) {
     if (chance(0.3)) continue;
@@ -171,12 +196,15 @@ export function randomGraph(seed: number): RandomGraph {
     graph.assign(state, oneOf(values));
   }
   const everything = [...pools.values()].flat();
-  const outputs = Object.fromEntries(Array.from({ length: 1 + random.below(4) }, (_, i) => [`y${i}`, oneOf(everything)]));
+  const outputs = Object.fromEntries(
+    Array.from({ length: 1 + random.below(4) }, (_, i) => [`y${i}`, oneOf(everything)]),
+  );
   const named = (value: Value): string => value.source.kind === "input" ? value.source.name : "";
   return {
     graph,
     outputs,
-    feeds: () => Object.fromEntries(fed.map((value) => [named(value), numbers(named(value).split("_")[0] as Kind)])),
+    feeds: () =>
+      Object.fromEntries(fed.map((value) => [named(value), numbers(named(value).split("_")[0] as Kind)])),
     states: new Map([...states].map(([{ source }, kind]) => [
       source.kind === "state" ? source.state.name : "",
       Float64Array.from(numbers(kind)),

@@ -3,6 +3,7 @@
 // it (`+=`, so that micro-batches accumulate); any other value's gradient is written by the first contribution (`=`) and
 // later ones are added into that. Each vjp does the adding itself, through `into`, because most can do it for free.
 
+import { requireShape, sameShape, show } from "../core/shape.ts";
 import type { Graph, Node, Value } from "./graph.ts";
 import type { Attrs } from "./op.ts";
 
@@ -26,9 +27,15 @@ export interface Wanted {
  * Appends the gradient of a scalar loss to its graph.
  *
  * @param loss A value of shape (1).
+ * @throws {RangeError} if the loss is not a scalar.
  * @throws {TypeError} where the loss depends on a parameter through an op that has no gradient.
  */
 export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]): Gradients {
+  requireShape(
+    sameShape(loss.shape, [1]),
+    `Cannot differentiate ${show(loss.shape)} in ${graph.name}`,
+    "a loss has shape (1); sum it first",
+  );
   const nodes = [...graph.nodes];
   const needed = new Set<Value>(wanted.map(({ parameter }) => parameter));
   for (const node of nodes) {

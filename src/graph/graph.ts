@@ -102,6 +102,7 @@ export class Graph {
       throw new ShapeError(
         `Cannot record a constant of ${data.length} numbers`,
         `shape ${show(shape)} differs`,
+        this.scopeName,
       );
     }
     return this.#value({ dtype: data instanceof Float32Array ? "f32" : "i32", shape }, {
@@ -120,7 +121,11 @@ export class Graph {
     const known = this.#states.get(name);
     if (known) {
       if (!sameShape(known.shape, shape) || known.dtype !== dtype) {
-        throw new ShapeError(`Cannot read state ${name} as ${show(shape)}`, `it is ${show(known.shape)}`);
+        throw new ShapeError(
+          `Cannot read state ${name} as ${dtype} ${show(shape)}`,
+          `it is ${known.dtype} ${show(known.shape)}`,
+          this.scopeName,
+        );
       }
       return known;
     }
@@ -158,10 +163,15 @@ export class Graph {
       throw new TypeError(`Cannot assign to a value that is not a state in ${this.scopeName}`);
     }
     const { state: target } = state.source;
+    if (state.graph !== this || value.graph !== this) {
+      throw new TypeError(
+        `Cannot assign to state ${target.name} in ${this.scopeName}: it or the value belongs to another graph`,
+      );
+    }
     if (!sameShape(state.shape, value.shape) || state.dtype !== value.dtype) {
       throw new ShapeError(
-        `Cannot assign ${show(value.shape)} to state ${target.name}`,
-        `it is ${show(state.shape)}`,
+        `Cannot assign ${value.dtype} ${show(value.shape)} to state ${target.name}`,
+        `it is ${state.dtype} ${show(state.shape)}`,
         this.scopeName,
       );
     }

@@ -94,11 +94,18 @@ interface Storage {
  * @param outputs Values to hand back from each run, by name.
  */
 export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Plan {
+  for (const [name, value] of Object.entries(outputs)) {
+    if (value.graph !== graph) {
+      throw new TypeError(`Cannot plan ${graph.name}: output "${name}" belongs to another graph`);
+    }
+  }
   const { copies, results } = keepReads(graph, outputs);
   const nodes = [...copies, ...live(graph, Object.values(results))];
   const lastUse = new Map<Value, number>();
   nodes.forEach((node, i) => node.inputs.forEach((value) => lastUse.set(value, i)));
-  for (const value of [...Object.values(results), ...graph.assignments.values()]) lastUse.set(value, Infinity);
+  for (const value of [...Object.values(results), ...graph.assignments.values()]) {
+    lastUse.set(value, Infinity);
+  }
   const homes = findHomes(graph, lastUse);
 
   const storages: Storage[] = [], storageOf = new Map<Value, Storage>(), inputs = new Map<string, Port>();
@@ -124,7 +131,11 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     }
     return arg;
   };
-  const emit = (node: Omit<Node, "scope">, scope: string, replaced: ReadonlySet<number> = new Set()): void => {
+  const emit = (
+    node: Omit<Node, "scope">,
+    scope: string,
+    replaced: ReadonlySet<number> = new Set(),
+  ): void => {
     const { op } = node, dims = op.dims(node.inputs, node.attrs);
     const scratch = op.scratch?.(dims);
     const step = {
@@ -194,7 +205,13 @@ function keepReads(
     const assigned = value.source.kind === "state" ? graph.assignments.get(value.source.state) : undefined;
     if (!assigned || assigned === value) continue;
     const made: Value[] = [];
-    const node: Node = { op: copy as unknown as Op, inputs: [value], attrs: {}, outputs: made, scope: graph.name };
+    const node: Node = {
+      op: copy as unknown as Op,
+      inputs: [value],
+      attrs: {},
+      outputs: made,
+      scope: graph.name,
+    };
     made.push(results[name] = { ...value, source: { kind: "node", node, index: 0 } });
     copies.push(node);
   }

@@ -1,0 +1,189 @@
+// `foreword finetune`: a classifier from a pre-trained run, or the same model from scratch for comparison.
+
+import { type Command, Option } from "commander";
+import { Random } from "../../core/random.ts";
+import { DROPOUT } from "../../models/gpt1.ts";
+import { labelsOf, LAMBDA, prepare } from "../../tasks/classification.ts";
+import {
+  classifierConfig,
+  classifierModel,
+  fineTuneRun,
+  type FineTuneSettings,
+  majorityAccuracy,
+  restoreBest,
+  scoreClassifier,
+} from "../../tasks/fine_tune.ts";
+import { readLabelled } from "../../tasks/readers.ts";
+import { parameterReader } from "../../train/checkpoint.ts";
+import { lastCheckpoint } from "../../train/run.ts";
+import {
+  common,
+  type CommonFlags,
+  deviceOf,
+  disk,
+  interruptSignal,
+  print,
+  real,
+  say,
+  UsageError,
+  whole,
+} from "../io.ts";
+import { beginRun, chooseCheckpoint, readRun, runTokenizer } from "../run_folder.ts";
+import { follow } from "../training.ts";
+import { withDropout } from "./pretrain.ts";
+
+interface Flags extends CommonFlags {
+  readonly model: string;
+  readonly fromScratch?: boolean;
+  readonly task: string;
+  readonly train: string;
+  readonly dev: string;
+  readonly test?: string;
+  readonly out: string;
+  readonly limit?: number;
+  readonly lr: number;
+  readonly epochs: number;
+  readonly batch: number;
+  readonly microBatch?: number;
+  readonly warmup: number;
+  readonly lmCoef: number;
+  readonly dropout: number;
+  readonly clip: number;
+  readonly metric: NonNullable<FineTuneSettings["metric"]>;
+  readonly groupByLength?: boolean;
+  readonly resume?: boolean;
+}
+
+/** Adds the command. */
+export function addFinetune(program: Command): void {
+  common(program.command("finetune"))
+    .description("Fine-tune a pre-trained run to classify texts; the defaults are the paper's")
+    .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
+    .addOption(
+      new Option("--task <name>", "what to learn").choices(["classification"]).default("classification"),
+    )
+    .requiredOption("--train <file>", "training examples, text<TAB>label on each line")
+    .requiredOption("--dev <file>", "examples that decide which epoch is best")
+    .option("--test <file>", "examples to score the best epoch on")
+    .requiredOption("--out <folder>", "the run folder to make")
+    .option("--from-scratch", "start from random parameters of the same size, to see what pre-training gives")
+    .option("--limit <n>", "use only so many training examples, chosen by the seed", whole(1))
+    .option("--lr <x>", "peak learning rate", real(0), 6.25e-5)
+    .option("--epochs <n>", "passes over the training examples", whole(1), 3)
+    .option("--batch <n>", "examples in an update", whole(1), 32)
+    .option("--micro-batch <n>", "examples in a micro-batch; all of the update's unless given", whole(1))
+    .option("--warmup <x>", "share of the updates spent warming up", real(0, 1), 0.002)
+    .option("--lm-coef <x>", "weight of the auxiliary language-model loss", real(0), LAMBDA)
+    .option("--dropout <x>", "dropout rate", real(0, 0.9), DROPOUT)
+    .option("--clip <x>", "gradient norm above which gradients are scaled down; 0 for never", real(0), 1)
+    .addOption(
+      new Option("--metric <name>", "what decides the best epoch").choices(["accuracy", "f1", "matthews"])
+        .default("accuracy"),
+    )
+    .option("--group-by-length", "put texts of similar length into a batch, which saves padding")
+    .option("--resume", "go on where the run in --out stopped; starts it if there is none")
+    .addHelpText(
+      "after",
+      "\nExample:\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment",
+    )
+    .action(finetune);
+}
+
+async function finetune(flags: Flags): Promise<void> {
+  const signal = interruptSignal(), { out, seed, dropout } = flags;
+  const from = await readRun(flags.model), tokenizer = await runTokenizer(flags.model, from);
+  if (from.task !== "language") {
+    throw new UsageError(`${flags.model} is a classifier already: give a pre-trained run`);
+  }
+  const [train, dev, test] = await Promise.all(
+    [flags.train, flags.dev, flags.test].map((path) => path === undefined ? null : readLabelled(disk, path)),
+  );
+  const chosen = flags.limit === undefined
+    ? train!
+    : new Random(seed, "limit").shuffle([...train!]).slice(0, flags.limit);
+  const labels = labelsOf(chosen),
+    config = withDropout(from.model, dropout),
+    target = classifierConfig(config);
+  const data = {
+    train: prepare(target, tokenizer, chosen, labels),
+    dev: prepare(target, tokenizer, dev!, labels),
+    test: test && prepare(target, tokenizer, test, labels),
+  };
+  const settings = settingsOf(flags);
+  await beginRun(
+    out,
+    {
+      format: "foreword-run-1",
+      task: "classification",
+      model: target,
+      labels,
+      tokenizer: tokenizer.fingerprint,
+      settings,
+    },
+    tokenizer,
+    flags.resume ?? false,
+  );
+  const resumed = await lastCheckpoint(disk, out);
+  const values = flags.fromScratch ? null : await parameterReader(disk, await chooseCheckpoint(flags.model));
+  using device = await deviceOf(flags);
+  say(`${device.description}; ${chosen.length} examples, labels ${labels.join(", ")}`);
+  using model = await classifierModel(
+    device,
+    { config, values },
+    labels.length,
+    seed,
+    resumed && await parameterReader(disk, resumed),
+  );
+  const run = fineTuneRun(model, data, { storage: disk, folder: out, resumed }, settings, signal);
+  const outcome = await follow("finetune", signal, run);
+  await restoreBest(disk, out, model);
+  const best = {
+    dev: await scoreClassifier(model, data.dev, signal),
+    test: data.test && await scoreClassifier(model, data.test, signal),
+  };
+  const majority = majorityAccuracy(data.train, data.test ?? data.dev);
+  const shown = best.test ?? best.dev, percent = (x: number) => `${(100 * x).toFixed(1)} %`;
+  print(
+    flags,
+    { out, labels, ...best, majority, steps: outcome.steps, tokensPerSecond: outcome.tokensPerSecond },
+    `${out}: ${best.test ? "test" : "dev"} accuracy ${percent(shown.accuracy)}, F1 ${percent(shown.f1)}, ` +
+      `Matthews ${shown.matthews.toFixed(3)}; always the most frequent label ${percent(majority)}`,
+  );
+}
+
+// Everything that decides what is computed, so that resuming with other settings can be refused.
+function settingsOf(flags: Flags): FineTuneSettings & Record<string, unknown> {
+  const {
+    model,
+    fromScratch = false,
+    train,
+    dev,
+    limit,
+    lr,
+    epochs,
+    batch,
+    microBatch,
+    warmup,
+    lmCoef,
+    dropout,
+  } = flags;
+  const { clip, metric, groupByLength = false, seed } = flags;
+  return {
+    base: model,
+    fromScratch,
+    train,
+    dev,
+    limit: limit ?? null,
+    learningRate: lr,
+    epochs,
+    batch,
+    microBatch: microBatch ?? batch,
+    warmup,
+    lambda: lmCoef,
+    dropout,
+    clip,
+    metric,
+    groupByLength,
+    seed,
+  };
+}

@@ -1,0 +1,258 @@
+// `foreword pretrain`: a language model from text, or on more text from an earlier run.
+
+import { type Command, Option } from "commander";
+import { configure, DROPOUT, type Gpt1Config, type Gpt1Preset, presets } from "../../models/gpt1.ts";
+import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
+import { pretrainingSource, scoreText } from "../../tasks/language.ts";
+import type { Tokens } from "../../text/batches.ts";
+import type { BpeTokenizer } from "../../text/bpe.ts";
+import { loadBpe } from "../../text/bpe_files.ts";
+import { encodeCorpus, readTokens } from "../../text/token_file.ts";
+import { parameterReader } from "../../train/checkpoint.ts";
+import { lastCheckpoint } from "../../train/run.ts";
+import { type ScheduleName, schedules } from "../../train/schedule.ts";
+import { gpt1Optimizer } from "../../train/update.ts";
+import {
+  common,
+  type CommonFlags,
+  deviceOf,
+  disk,
+  interruptSignal,
+  print,
+  real,
+  say,
+  UsageError,
+  whole,
+} from "../io.ts";
+import { beginRun, chooseCheckpoint, readRun, type RunConfig, runTokenizer } from "../run_folder.ts";
+import { follow } from "../training.ts";
+
+interface Flags extends CommonFlags {
+  readonly corpus: string;
+  readonly valid?: string;
+  readonly validFraction?: number;
+  readonly tokenizer?: string;
+  readonly model?: Gpt1Preset;
+  readonly init?: string;
+  readonly out: string;
+  readonly steps: number;
+  readonly batch: number;
+  readonly accumulate: number;
+  readonly lr?: number;
+  readonly warmup?: number;
+  readonly schedule: ScheduleName;
+  readonly dropout: number;
+  readonly clip: number;
+  readonly saveEvery?: number;
+  readonly validateEvery?: number;
+  readonly resume?: boolean;
+}
+
+/** Learning rates that train each size well; the last is the paper's. */
+const RATES: Readonly<Record<Gpt1Preset, number>> = {
+  nano: 3e-3,
+  micro: 2.5e-3,
+  mini: 2e-3,
+  small: 1e-3,
+  medium: 6e-4,
+  large: 4e-4,
+  gpt1: 2.5e-4,
+};
+
+/** Adds the command. */
+export function addPretrain(program: Command): void {
+  common(program.command("pretrain"))
+    .description("Train a language model on text, from nothing or from an earlier run")
+    .requiredOption("--corpus <path>", "a UTF-8 text file, or a folder of .txt files")
+    .requiredOption("--out <folder>", "the run folder to make")
+    .requiredOption("--steps <n>", "updates to make", whole(1))
+    .option("--valid <path>", "held-out text: a file or a folder")
+    .option("--valid-fraction <x>", "hold out this part of the corpus, from its end", real(0, 0.5))
+    .option("--tokenizer <folder>", "a folder made by `foreword tokenizer train`")
+    .addOption(new Option("--model <preset>", "size of the model").choices(Object.keys(presets)))
+    .option("--init <run>", "start from the parameters and the tokenizer of an earlier run")
+    .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
+    .option("--accumulate <n>", "micro-batches in an update", whole(1), 1)
+    .option("--lr <x>", "peak learning rate; by size of the model unless given", real(0))
+    .option("--warmup <n>", "updates of warm-up; 5 % of the steps, at most 2,000, unless given", whole(0))
+    .addOption(
+      new Option("--schedule <name>", "shape of the learning rate").choices(Object.keys(schedules)).default(
+        "warmup_cosine",
+      ),
+    )
+    .option("--dropout <x>", "dropout rate", real(0, 0.9), DROPOUT)
+    .option("--clip <x>", "gradient norm above which gradients are scaled down; 0 for never", real(0), 1)
+    .option("--save-every <n>", "updates between checkpoints; a tenth of the steps unless given", whole(1))
+    .option(
+      "--validate-every <n>",
+      "updates between validations; a tenth of the steps unless given",
+      whole(1),
+    )
+    .option("--resume", "go on where the run in --out stopped; starts it if there is none")
+    .addHelpText(
+      "after",
+      "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
+    )
+    .action(pretrain);
+}
+
+async function pretrain(flags: Flags): Promise<void> {
+  if (flags.valid !== undefined && flags.validFraction !== undefined) {
+    throw new UsageError("Give either --valid or --valid-fraction, not both");
+  }
+  const signal = interruptSignal();
+  const start = await startingPoint(flags);
+  const { config, tokenizer } = start, { out, steps } = flags;
+  const settings = settingsOf(flags, config);
+  const run: RunConfig = {
+    format: "foreword-run-1",
+    task: "language",
+    model: config,
+    labels: null,
+    tokenizer: tokenizer.fingerprint,
+    settings,
+  };
+  await beginRun(out, run, tokenizer, flags.resume ?? false);
+  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal);
+  const resumed = await lastCheckpoint(disk, out);
+  const values = resumed ? await parameterReader(disk, resumed) : start.values;
+  using device = await deviceOf(flags);
+  say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
+  using model = await createGpt1(device, config, { seed: flags.seed, ...(values ? { values } : {}) });
+  const source = pretrainingSource(config, train, {
+    batch: flags.batch,
+    accumulate: flags.accumulate,
+    seed: flags.seed,
+  });
+  const every = Math.max(1, Math.ceil(steps / 10));
+  const outcome = await follow("pretrain", signal, {
+    storage: disk,
+    folder: out,
+    model,
+    source,
+    resumed,
+    saveEvery: flags.saveEvery ?? every,
+    validateEvery: flags.validateEvery ?? every,
+    options: {
+      schedule: { name: flags.schedule, learningRate: settings.lr, warmup: settings.warmup / steps, steps },
+      optimizer: { ...gpt1Optimizer, maxNorm: flags.clip },
+      seed: flags.seed,
+      signal,
+    },
+    ...(valid && {
+      validate: async () => {
+        const { loss, perplexity } = await scoreText(model, valid, { batch: flags.batch, bytes: validBytes });
+        return { score: -loss, metrics: { validLoss: loss, perplexity } };
+      },
+    }),
+  });
+  const { perplexity } = outcome.validation ?? {};
+  const quality = perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`;
+  print(
+    flags,
+    { out, ...outcome, ...outcome.validation },
+    `${out}: ${steps} steps, loss ${outcome.loss?.toFixed(4)}${quality}`,
+  );
+}
+
+interface StartingPoint {
+  readonly config: Gpt1Config;
+  readonly tokenizer: BpeTokenizer;
+  readonly values: ParameterValues | null;
+}
+
+async function startingPoint({ init, tokenizer, model, dropout }: Flags): Promise<StartingPoint> {
+  if (init !== undefined) {
+    if (model !== undefined) throw new UsageError("--init brings its own size: leave --model out");
+    const config = await readRun(init), own = await runTokenizer(init, config);
+    if (tokenizer !== undefined && (await loadBpe(disk, tokenizer)).fingerprint !== own.fingerprint) {
+      throw new UsageError(
+        `${init} was trained with another tokenizer than ${tokenizer}: leave --tokenizer out`,
+      );
+    }
+    const values = await parameterReader(disk, await chooseCheckpoint(init));
+    return { config: withDropout(config.model, dropout), tokenizer: own, values };
+  }
+  if (tokenizer === undefined) {
+    throw new UsageError("Give --tokenizer, made by `foreword tokenizer train`, or --init");
+  }
+  if (model === undefined) {
+    throw new UsageError(`Give --model, one of ${Object.keys(presets).join(", ")}, or --init`);
+  }
+  const loaded = await loadBpe(disk, tokenizer);
+  return { config: configure(model, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
+}
+
+/** The configuration with one dropout rate everywhere. */
+export function withDropout(config: Gpt1Config, rate: number): Gpt1Config {
+  return {
+    ...config,
+    embeddingDropout: rate,
+    attentionDropout: rate,
+    residualDropout: rate,
+    classifierDropout: rate,
+  };
+}
+
+// Everything that decides what is computed, so that resuming with other settings can be refused.
+function settingsOf(flags: Flags, config: Gpt1Config) {
+  const {
+    corpus,
+    valid,
+    validFraction,
+    tokenizer,
+    init,
+    steps,
+    batch,
+    accumulate,
+    schedule,
+    dropout,
+    clip,
+    seed,
+  } = flags;
+  const preset = (Object.keys(presets) as Gpt1Preset[]).find((name) =>
+    presets[name].channels === config.channels
+  );
+  return {
+    corpus,
+    valid: valid ?? null,
+    validFraction: validFraction ?? null,
+    tokenizer: tokenizer ?? null,
+    init: init ?? null,
+    model: flags.model ?? null,
+    steps,
+    batch,
+    accumulate,
+    lr: flags.lr ?? RATES[preset ?? "gpt1"],
+    warmup: flags.warmup ?? Math.min(2000, Math.ceil(steps / 20)),
+    schedule,
+    dropout,
+    clip,
+    seed,
+  };
+}
+
+// Token files live in the run folder, so that a resumed run reads what the first one read.
+async function tokensOf(
+  { corpus, valid, validFraction, out }: Flags,
+  tokenizer: BpeTokenizer,
+  signal: AbortSignal,
+): Promise<{ train: Tokens; valid: Tokens | null; validBytes: number | null }> {
+  const encoded = async (path: string, name: string) => {
+    const target = `${out}/data/${name}.tokens`;
+    if (!await disk.stat(`${target}.json`)) {
+      say(`encoding ${path}`);
+      await disk.makeFolder(`${out}/data`);
+      await encodeCorpus(disk, path, target, tokenizer, { signal });
+    }
+    return await readTokens(disk, target, tokenizer);
+  };
+  const { tokens } = await encoded(corpus, "train");
+  if (valid !== undefined) {
+    const held = await encoded(valid, "valid");
+    return { train: tokens, valid: held.tokens, validBytes: held.info.bytes };
+  }
+  if (!validFraction) return { train: tokens, valid: null, validBytes: null };
+  const cut = Math.floor(tokens.length * (1 - validFraction));
+  return { train: tokens.subarray(0, cut), valid: tokens.subarray(cut), validBytes: null };
+}

@@ -1,0 +1,89 @@
+// What every command shares: common flags, numbers in flags, results on stdout, progress on stderr, and how errors look.
+
+import process from "node:process";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Device } from "../backends/backend.ts";
+import { folder } from "../platform/fs.ts";
+import { type DeviceName, deviceNames, openDevice } from "../open_device.ts";
+
+/** Files of this machine; paths in flags are relative to the working folder. */
+export const disk = folder(".");
+
+/** Flags that every command has. */
+export interface CommonFlags {
+  readonly json?: boolean;
+  readonly seed: number;
+  readonly threads?: number;
+  readonly device: DeviceName;
+}
+
+/** Adds the common flags to a command. */
+export function common(command: Command): Command {
+  return command
+    .option("--json", "print the result as JSON on stdout; progress goes to stderr")
+    .option("--seed <n>", "seed of everything random", whole(0), 1)
+    .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
+    .addOption(new Option("--device <name>", "where to compute").choices([...deviceNames]).default("auto"));
+}
+
+/** A parser of whole numbers of at least `least`. */
+export function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < least || !Number.isSafeInteger(value)) {
+      throw new InvalidArgumentError(`It must be a whole number of at least ${least}.`);
+    }
+    return value;
+  };
+}
+
+/** A parser of real numbers in a range, ends included. */
+export function real(least: number, most = Infinity): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= least && value <= most)) {
+      throw new InvalidArgumentError(
+        `It must be a number ${most === Infinity ? `of at least ${least}` : `from ${least} to ${most}`}.`,
+      );
+    }
+    return value;
+  };
+}
+
+/** Opens the device that the flags ask for. */
+export function deviceOf({ device, threads }: CommonFlags): Promise<Device> {
+  return openDevice({ device, ...(threads === undefined ? {} : { threads }) });
+}
+
+/** Prints a result: as JSON if asked for, else as the text. */
+export function print({ json }: { readonly json?: boolean }, result: object, text: string): void {
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${text}\n`);
+}
+
+/** A line for people, on stderr. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Aborts when Ctrl-C is pressed or the process is asked to end; a second time ends at once. */
+export function interruptSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort();
+      say("\nStopping after this step. Press Ctrl-C again to stop at once.");
+    });
+  }
+  return controller.signal;
+}
+
+/** A mistake of the person at the keyboard: the message is all that is shown. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/** Ends the process as an interrupted one does. */
+export class Interrupted extends Error {
+  override readonly name = "Interrupted";
+}

@@ -1,0 +1,39 @@
+// The command line `foreword`. Commands live in commands/; here they are put together, and errors become one sentence and
+// an exit code: 1 for a mistake or a failure, 130 for an interruption.
+
+import process from "node:process";
+import { Command } from "commander";
+import { addPretrain } from "./commands/pretrain.ts";
+import { addTokenizer } from "./commands/tokenizer.ts";
+import { Interrupted, say } from "./io.ts";
+
+const program = new Command("foreword")
+  .description("Pre-train, fine-tune and run language models")
+  .version("0.1.0")
+  .showHelpAfterError("(add --help for the flags)");
+addTokenizer(program);
+addPretrain(program);
+
+// What the library throws with a sentence meant for people. Anything else is a defect and shows where it happened.
+const EXPECTED = [
+  "RangeError",
+  "TypeError",
+  "SyntaxError",
+  "NotFound",
+  "DamagedCheckpoint",
+  "OutOfMemory",
+  "NonFiniteLoss",
+  "UsageError",
+];
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  if (!(error instanceof Error)) throw error;
+  if (error instanceof Interrupted) {
+    say(error.message);
+    process.exit(130);
+  }
+  say(EXPECTED.includes(error.name) ? `error: ${error.message}` : `error: ${error.stack ?? error.message}`);
+  process.exit(1);
+}

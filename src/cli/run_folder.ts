@@ -1,0 +1,135 @@
+// A run folder as the command line sees it: `config.json` says what the run is and with which settings, `tokenizer/` is
+// the tokenizer it was made with. A folder in use is refused; resuming demands the same settings.
+
+import type { Device } from "../backends/backend.ts";
+import { NotFound } from "../core/storage.ts";
+import type { Gpt1Config } from "../models/gpt1.ts";
+import { createGpt1, type Gpt1 } from "../models/gpt1_model.ts";
+import type { BpeTokenizer } from "../text/bpe.ts";
+import { BPE_FILES, loadBpe, saveBpe } from "../text/bpe_files.ts";
+import { parameterReader } from "../train/checkpoint.ts";
+import { type Checkpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
+import { disk, UsageError } from "./io.ts";
+
+/** What `config.json` holds. */
+export interface RunConfig {
+  readonly format: "foreword-run-1";
+  readonly task: "language" | "classification";
+  readonly model: Gpt1Config;
+  /** Labels of a classifier, in the order of its outputs. */
+  readonly labels: readonly string[] | null;
+  /** Fingerprint of the tokenizer in `tokenizer/`. */
+  readonly tokenizer: string;
+  /** Flags that decide what is computed; resuming with others is refused. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}
+
+const configPath = (run: string): string => `${run}/config.json`;
+
+/** Reads the configuration of a run; a clear error if there is none. */
+export async function readRun(run: string): Promise<RunConfig> {
+  let text: string;
+  try {
+    text = new TextDecoder().decode(await disk.read(configPath(run)));
+  } catch (error) {
+    if (!(error instanceof NotFound)) throw error;
+    throw new UsageError(
+      `${run} is not a run folder: it has no config.json. Give the --out folder of an earlier run`,
+    );
+  }
+  let config: RunConfig;
+  try {
+    config = JSON.parse(text);
+  } catch {
+    throw new SyntaxError(`${configPath(run)} is not JSON: restore it or start a new run`);
+  }
+  if (config?.format !== "foreword-run-1" || !config.model || typeof config.tokenizer !== "string") {
+    throw new SyntaxError(`${configPath(run)} is not the configuration of a Foreword run of this version`);
+  }
+  return config;
+}
+
+/**
+ * Begins or resumes a run in a folder. Returns what was resumed from, or `null` for a new run, which is set down on disk.
+ *
+ * @throws {UsageError} if the folder is in use and `resume` is not asked for, or was begun with other settings.
+ */
+export async function beginRun(
+  run: string,
+  config: RunConfig,
+  tokenizer: BpeTokenizer,
+  resume: boolean,
+): Promise<{ resumed: boolean }> {
+  if (await disk.stat(configPath(run))) {
+    if (!resume) {
+      throw new UsageError(
+        `${run} already holds a run: choose another --out, or add --resume to continue it`,
+      );
+    }
+    requireSame(run, (await readRun(run)).settings, config.settings);
+    return { resumed: true };
+  }
+  const entries = await disk.stat(run) ? await disk.list(run) : [];
+  // Nothing but what a run killed in its first moments leaves behind.
+  if (entries.some(({ name }) => !["tokenizer", "data"].includes(name) && !name.startsWith(".tmp-"))) {
+    throw new UsageError(
+      `${run} is a folder with other things in it: choose an --out that is empty or does not exist`,
+    );
+  }
+  await saveBpe(disk, `${run}/tokenizer`, tokenizer, BPE_FILES);
+  await disk.write(configPath(run), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)]);
+  return { resumed: false };
+}
+
+function requireSame(run: string, before: RunConfig["settings"], now: RunConfig["settings"]): void {
+  for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
+    const [old, asked] = [before[name], now[name]].map((value) => JSON.stringify(value) ?? "nothing");
+    if (old !== asked) {
+      throw new UsageError(
+        `Cannot resume ${run} with ${name} ${asked}: it was begun with ${old}. Give the same flags`,
+      );
+    }
+  }
+}
+
+/** The tokenizer of a run, checked against the one it was trained with. */
+export async function runTokenizer(run: string, config: RunConfig): Promise<BpeTokenizer> {
+  const tokenizer = await loadBpe(disk, `${run}/tokenizer`);
+  if (tokenizer.fingerprint !== config.tokenizer) {
+    throw new SyntaxError(
+      `The tokenizer in ${run}/tokenizer is not the one this run was trained with: restore its files`,
+    );
+  }
+  return tokenizer;
+}
+
+/** A run opened for use. */
+export interface OpenRun {
+  readonly config: RunConfig;
+  readonly tokenizer: BpeTokenizer;
+  readonly model: Gpt1;
+  readonly checkpoint: Checkpoint;
+}
+
+/** Opens a run's best checkpoint, or its last one if it was never validated. */
+export async function openRun(device: Device, run: string, which?: string): Promise<OpenRun> {
+  const config = await readRun(run), tokenizer = await runTokenizer(run, config);
+  const checkpoint = await chooseCheckpoint(run, which);
+  const values = await parameterReader(disk, checkpoint);
+  const model = await createGpt1(device, config.model, { classifier: config.labels?.length ?? null, values });
+  return { config, tokenizer, model, checkpoint };
+}
+
+/** The checkpoint of a name; the best one, else the last one, unless named. */
+export async function chooseCheckpoint(run: string, which?: string): Promise<Checkpoint> {
+  if (!await disk.stat(`${run}/checkpoints.json`)) {
+    throw new UsageError(`${run} has no checkpoint yet: let it train for a while, or resume it`);
+  }
+  if (which) return await openCheckpoint(disk, run, which);
+  try {
+    return await openCheckpoint(disk, run, "best");
+  } catch (error) {
+    if (error instanceof NotFound) return await openCheckpoint(disk, run, "last");
+    throw error;
+  }
+}

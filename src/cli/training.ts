@@ -1,0 +1,59 @@
+// Following a run on the terminal: the bar, the validations, and what an interruption says.
+
+import { Interrupted, say } from "./io.ts";
+import { trainingProgress } from "./progress.ts";
+import { type Run, trainRun } from "../train/run.ts";
+
+/** What a followed run came to. */
+export interface Outcome {
+  readonly steps: number;
+  /** Loss of the last update, smoothed over the last fifty. */
+  readonly loss: number | null;
+  /** The last validation. */
+  readonly validation: Readonly<Record<string, number>> | null;
+  readonly checkpoint: string | null;
+  readonly tokensPerSecond: number;
+}
+
+/** Trains a run, shows progress on stderr and returns what came of it. Throws `Interrupted` after a saved stop. */
+export async function follow<C, R>(label: string, signal: AbortSignal, run: Run<C, R>): Promise<Outcome> {
+  const { options: { schedule: { steps } }, resumed } = run;
+  if (resumed) {
+    const { device } = resumed.info as { device: string };
+    say(`resuming from step ${resumed.step}`);
+    if (device.split(",")[0] !== run.model.device.description.split(",")[0]) {
+      say(`warning: it was trained on ${device}; on this device the losses will differ in their last bits`);
+    }
+  }
+  const progress = trainingProgress(label, steps, resumed?.step ?? 0);
+  const losses: number[] = [];
+  let step = resumed?.step ?? 0, validation: Outcome["validation"] = null, checkpoint: string | null = null;
+  let tokens = 0, seconds = 0;
+  try {
+    for await (const event of trainRun(run)) {
+      if (event.type === "step") {
+        step = event.event.step;
+        losses.push(event.event.loss);
+        if (losses.length > 50) losses.shift();
+        tokens += event.event.tokens;
+        seconds += event.event.seconds;
+        progress.step(event.event);
+      } else if (event.type === "validation") {
+        validation = event.metrics;
+        const values = Object.entries(event.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
+        progress.note(`step ${event.step}: ${values.join(", ")}${event.best ? " (best so far)" : ""}`);
+      } else {
+        checkpoint = event.path;
+      }
+    }
+  } finally {
+    progress.end();
+  }
+  if (signal.aborted && step < steps) {
+    throw new Interrupted(
+      `Stopped and saved at step ${step} of ${steps}. Give the same command with --resume to go on.`,
+    );
+  }
+  const loss = losses.length ? losses.reduce((a, b) => a + b) / losses.length : null;
+  return { steps: step, loss, validation, checkpoint, tokensPerSecond: seconds > 0 ? tokens / seconds : 0 };
+}

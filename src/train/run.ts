@@ -1,0 +1,115 @@
+// A run: training with validation, metrics and checkpoints in a folder, so that it can be stopped at any moment and
+// resumed bit for bit. What is trained and what "better" means come from outside. A run folder holds `config.json`,
+// `metrics.jsonl`, `checkpoints/` and whatever its owner adds (a tokenizer, token files).
+
+import type { Storage } from "../core/storage.ts";
+import type { Model } from "../nn/model.ts";
+import { restoreMoments, saveTraining } from "./checkpoint.ts";
+import { appendLine, type Checkpoint, cutMetrics, openCheckpoint } from "./checkpoint_folder.ts";
+import { train, type TrainEvent, type TrainingSource, type TrainOptions } from "./trainer.ts";
+
+/** The outcome of one validation. */
+export interface Validation {
+  /** What decides which checkpoint is best; larger is better. */
+  readonly score: number;
+  /** What is written to `metrics.jsonl` and shown. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** A run to train. */
+export interface Run<C, R> {
+  readonly storage: Storage;
+  /** The run folder's path in the storage. */
+  readonly folder: string;
+  readonly model: Model<C, R>;
+  readonly source: TrainingSource<R>;
+  readonly options: TrainOptions;
+  /** The checkpoint to go on from; its parameters must already be in the model. */
+  readonly resumed?: Checkpoint | null;
+  /** Updates between two checkpoints. One is always saved at the end. */
+  readonly saveEvery: number;
+  /** Updates between two validations. One is always made at the end. */
+  readonly validateEvery: number;
+  validate?(): Promise<Validation>;
+}
+
+/** What a run reports. */
+export type RunEvent =
+  | { readonly type: "step"; readonly event: TrainEvent }
+  | {
+    readonly type: "validation";
+    readonly step: number;
+    readonly metrics: Validation["metrics"];
+    readonly best: boolean;
+  }
+  | { readonly type: "saved"; readonly step: number; readonly path: string };
+
+/** What a checkpoint of a run says besides tensors. */
+export interface RunInfo {
+  /** Where the data stood. */
+  readonly cursor: unknown;
+  /** The best validation so far. */
+  readonly best: { readonly step: number; readonly score: number } | null;
+  /** The device that trained, as it describes itself; another one gives other bits. */
+  readonly device: string;
+}
+
+/** The last checkpoint of a run folder, or `null` if it has none yet. */
+export async function lastCheckpoint(storage: Storage, folder: string): Promise<Checkpoint | null> {
+  const pointers = await storage.stat(`${folder}/checkpoints.json`);
+  return pointers ? await openCheckpoint(storage, folder, "last") : null;
+}
+
+/**
+ * Trains until the schedule ends or the signal aborts. The last event before the end is always `saved`.
+ *
+ * @throws {NonFiniteLoss} without saving: the checkpoints are those from before.
+ */
+export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, void, undefined> {
+  const { storage, folder, model, source, options, resumed } = run;
+  const metrics = `${folder}/metrics.jsonl`, device = model.device.description;
+  let step = 0, saved = -1, validated = -1;
+  let best: RunInfo["best"] = null;
+  if (resumed) {
+    const info = resumed.info as RunInfo;
+    await restoreMoments(storage, resumed, model);
+    source.seek(info.cursor);
+    [step, saved, validated, best] = [resumed.step, resumed.step, resumed.step, info.best];
+  }
+  if (await storage.stat(metrics)) {
+    await cutMetrics(storage, metrics, (record) => Number(record.step) <= step);
+  }
+
+  async function* validate(): AsyncGenerator<RunEvent> {
+    if (!run.validate || validated === step) return;
+    const { score, metrics: values } = await run.validate();
+    const isBest = best === null || score > best.score;
+    if (isBest) best = { step, score };
+    validated = step;
+    await appendLine(storage, metrics, { step, ...values });
+    yield { type: "validation", step, metrics: values, best: isBest };
+    if (isBest) yield await save(true);
+  }
+  async function save(isBest = false): Promise<RunEvent> {
+    const info: RunInfo = { cursor: source.cursor, best, device };
+    const path = await saveTraining(storage, folder, model, { step, info, best: isBest });
+    saved = step;
+    return { type: "saved", step, path };
+  }
+
+  let since = performance.now();
+  for await (const event of train(model, source, { ...options, start: step })) {
+    step = event.step;
+    const { loss, terms, gradientNorm, learningRate } = event;
+    await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate });
+    yield { type: "step", event };
+    if (step % run.validateEvery === 0) yield* validate();
+    if (step % run.saveEvery === 0 && saved !== step) yield await save();
+    if (performance.now() - since > 50) { // let signals, timers and servers in
+      await new Promise((resolve) => setTimeout(resolve));
+      since = performance.now();
+    }
+  }
+  if (!options.signal?.aborted) yield* validate();
+  if (saved !== step) yield await save();
+}
