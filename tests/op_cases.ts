@@ -8,7 +8,7 @@ import type { Feeds } from "../src/backends/backend.ts";
 import { Graph, type Value } from "../src/graph/graph.ts";
 import { gradients } from "../src/graph/gradients.ts";
 import type { Case, CaseInput, Op } from "../src/graph/op.ts";
-import { plan, type Plan } from "../src/graph/plan.ts";
+import { type Plan, plan } from "../src/graph/plan.ts";
 import { type OpName, ops } from "../src/ops/mod.ts";
 
 /** One case of one op. */

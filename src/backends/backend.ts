@@ -55,7 +55,7 @@ export class OutOfMemory extends Error {
 
 /** Checks what is fed to a plan before any of it reaches a kernel: names, sizes, types and the range of ids. */
 export function checkFeeds(plan: Plan, feeds: Feeds): void {
-  for (const { name, shape, dtype, below } of plan.inputs) {
+  for (const { name, shape, dtype, range } of plan.inputs) {
     const data = feeds[name];
     const size = shape.reduce((product, n) => product * n, 1);
     if (!data) throw new TypeError(`Cannot run ${plan.name}: input "${name}" is missing`);
@@ -64,11 +64,12 @@ export function checkFeeds(plan: Plan, feeds: Feeds): void {
         `Cannot run ${plan.name}: input "${name}" must be ${size} ${dtype} numbers, not ${data.length} of ${data.constructor.name}`,
       );
     }
-    if (below === null) continue;
+    if (range === null) continue;
+    const { least, below } = range;
     for (let i = 0; i < size; i++) {
-      if (data[i] < -1 || data[i] >= below) {
+      if (data[i] < least || data[i] >= below) {
         throw new RangeError(
-          `Cannot run ${plan.name}: entry ${i} of "${name}" is ${data[i]}, outside [0, ${below})`,
+          `Cannot run ${plan.name}: entry ${i} of "${name}" is ${data[i]}, outside [${least}, ${below})`,
         );
       }
     }

@@ -2,7 +2,7 @@
 
 import { Interrupted, say } from "./io.ts";
 import { trainingProgress } from "./progress.ts";
-import { type Run, trainRun } from "../train/run.ts";
+import { type Run, type RunEvent, trainRun } from "../train/run.ts";
 
 /** What a followed run came to. */
 export interface Outcome {
@@ -15,8 +15,16 @@ export interface Outcome {
   readonly tokensPerSecond: number;
 }
 
-/** Trains a run, shows progress on stderr and returns what came of it. Throws `Interrupted` after a saved stop. */
-export async function follow<C, R>(label: string, signal: AbortSignal, run: Run<C, R>): Promise<Outcome> {
+/**
+ * Trains a run, shows progress on stderr and returns what came of it. Throws `Interrupted` after a saved stop. `onEvent`
+ * also sees every event; with `quiet`, validations are not printed.
+ */
+export async function follow<C, R>(
+  label: string,
+  signal: AbortSignal,
+  run: Run<C, R>,
+  { quiet = false, onEvent }: { quiet?: boolean; onEvent?: (event: RunEvent) => void } = {},
+): Promise<Outcome> {
   const { options: { schedule: { steps } }, resumed } = run;
   if (resumed) {
     const { device } = resumed.info as { device: string };
@@ -31,6 +39,7 @@ export async function follow<C, R>(label: string, signal: AbortSignal, run: Run<
   let tokens = 0, seconds = 0;
   try {
     for await (const event of trainRun(run)) {
+      onEvent?.(event);
       if (event.type === "step") {
         step = event.event.step;
         losses.push(event.event.loss);
@@ -41,7 +50,9 @@ export async function follow<C, R>(label: string, signal: AbortSignal, run: Run<
       } else if (event.type === "validation") {
         validation = event.metrics;
         const values = Object.entries(event.metrics).map(([name, value]) => `${name} ${value.toFixed(4)}`);
-        progress.note(`step ${event.step}: ${values.join(", ")}${event.best ? " (best so far)" : ""}`);
+        if (!quiet) {
+          progress.note(`step ${event.step}: ${values.join(", ")}${event.best ? " (best so far)" : ""}`);
+        }
       } else {
         checkpoint = event.path;
       }

@@ -13,6 +13,7 @@ export const blocks = (n: number): number => Math.ceil(n / BLOCK);
 /** y = x, element by element. */
 export const copy: Op = {
   name: "copy",
+  takes: ["any"],
   infer: ([x]) => [{ dtype: x.dtype, shape: x.shape }],
   dims: ([x]) => [sizeOf(x.shape)],
   rows: ([n]) => blocks(n),

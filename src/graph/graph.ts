@@ -30,10 +30,16 @@ export interface Node {
   readonly scope: string;
 }
 
+/** Which entries an i32 input may have: `least` to `below` - 1. Kernels do not check; whoever feeds a run does. */
+export interface Range {
+  readonly least: number;
+  readonly below: number;
+}
+
 /** Where a value comes from. */
 export type Source =
   | { readonly kind: "node"; readonly node: Node; readonly index: number }
-  | { readonly kind: "input"; readonly name: string; readonly below: number | null }
+  | { readonly kind: "input"; readonly name: string; readonly range: Range | null }
   | { readonly kind: "state"; readonly state: State }
   | { readonly kind: "constant"; readonly data: HostArray };
 
@@ -86,12 +92,21 @@ export class Graph {
     return streamOf(`${this.#scopes.slice(1).join("/")}/${name}`) | 0;
   }
 
-  /** A tensor fed at every run. Entries of an i32 input with `below` are checked to lie in [0, below), or be -1. */
-  input(name: string, shape: Shape, dtype: DType, { below = null }: { below?: number | null } = {}): Value {
+  /** A tensor fed at every run. With `below`, entries lie in [least, below), where `least` is 0 unless given. */
+  input(
+    name: string,
+    shape: Shape,
+    dtype: DType,
+    { least = 0, below }: { least?: number; below?: number } = {},
+  ): Value {
     if (this.#inputs.has(name)) {
       throw new RangeError(`Cannot declare input "${name}" twice in ${this.scopeName}`);
     }
-    const value = this.#value({ dtype, shape }, { kind: "input", name, below });
+    const value = this.#value({ dtype, shape }, {
+      kind: "input",
+      name,
+      range: below === undefined ? null : { least, below },
+    });
     this.#inputs.set(name, value);
     return value;
   }
@@ -144,6 +159,17 @@ export class Graph {
     if (inputs.some((value) => value.graph !== this)) {
       throw new TypeError(`Cannot apply ${op.name} in ${scope}: an input belongs to another graph`);
     }
+    if (inputs.length !== op.takes.length) {
+      throw new TypeError(
+        `Cannot apply ${op.name} in ${scope}: it takes ${op.takes.length} inputs, not ${inputs.length}`,
+      );
+    }
+    op.takes.forEach((dtype, i) => {
+      if (dtype === "any" || inputs[i].dtype === dtype) return;
+      throw new TypeError(
+        `Cannot apply ${op.name} in ${scope}: input ${i + 1} must be ${dtype}, not ${inputs[i].dtype}`,
+      );
+    });
     let types: TensorType[];
     try {
       types = op.infer(inputs, given);

@@ -76,6 +76,8 @@ export interface InPlace {
 /** The definition of an op. `dims` are all that its kernels know of shapes and attributes. */
 export interface Op<A extends Attrs = Attrs> {
   readonly name: string;
+  /** Element types of the inputs; the graph checks them before anything else. */
+  readonly takes: readonly (DType | "any")[];
   /** Output types. Throws `RangeError` or `TypeError` without the scope, which the graph adds. */
   infer(inputs: readonly TensorType[], attrs: A): TensorType[];
   /** The integers every kernel of this op receives, in order. */

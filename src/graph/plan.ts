@@ -5,7 +5,7 @@
 import { BYTES, type DType } from "../core/dtype.ts";
 import { type Shape, sizeOf } from "../core/shape.ts";
 import { copy } from "./copy.ts";
-import type { Graph, Node, Place, State, Value } from "./graph.ts";
+import type { Graph, Node, Place, Range, State, Value } from "./graph.ts";
 import type { Op } from "./op.ts";
 import { packOffsets, packSlots, peakBytes } from "./pack.ts";
 
@@ -55,8 +55,8 @@ export interface Step {
 /** A tensor that enters or leaves a run by name. */
 export interface Port extends Arg {
   readonly name: string;
-  /** Inputs only: entries must lie in [0, below), or be -1. */
-  readonly below: number | null;
+  /** Inputs only: which entries are allowed. */
+  readonly range: Range | null;
 }
 
 /** A program for any backend, as JSON. */
@@ -127,7 +127,7 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     storage.last = Math.max(storage.last, steps.length);
     const arg = { buffer: storage.index, dtype: value.dtype, shape: value.shape };
     if (value.source.kind === "input") {
-      inputs.set(value.source.name, { name: value.source.name, below: value.source.below, ...arg });
+      inputs.set(value.source.name, { name: value.source.name, range: value.source.range, ...arg });
     }
     return arg;
   };
@@ -183,7 +183,7 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
       emitCopy(value, graph.state(state.name, state.shape, state.dtype), graph.name);
     }
   }
-  const ports = Object.entries(results).map(([name, value]): Port => ({ name, below: null, ...use(value) }));
+  const ports = Object.entries(results).map(([name, value]): Port => ({ name, range: null, ...use(value) }));
   return {
     format: "foreword-plan-1",
     name: graph.name,

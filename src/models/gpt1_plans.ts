@@ -53,7 +53,7 @@ function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, 
   const sums: Record<string, Value> = {}, perRow: Record<string, Value> = {};
   if (language) {
     graph.scope("lm", () => {
-      const targets = graph.input("targets", [B, T], "i32", { below: run.rows ?? rows });
+      const targets = graph.input("targets", [B, T], "i32", { least: -1, below: run.rows ?? rows });
       perRow.languageRows = linearCrossEntropy(h, we, targets, run.rows ?? rows); // (B, T)
       sums.language = weightedSum(perRow.languageRows, graph.input("weights", [B, T], "f32")); // (1)
     });
@@ -64,7 +64,10 @@ function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, 
       const extract = graph.input("extract", [B], "i32", { below: T });
       const features = dropout(selectRows(h, extract), rng, config.classifierDropout); // (B, C)
       const logits = linear(features, p("clf/w"), p("clf/b")); // (B, outputs)
-      const labels = graph.input("labels", [examples], "i32", { below: outputs * choices });
+      const labels = graph.input("labels", [examples], "i32", {
+        least: -1,
+        below: outputs * choices,
+      });
       perRow.logits = logits;
       perRow.classifierRows = crossEntropy(logits, labels); // (B / choices)
       sums.classifier = weightedSum(perRow.classifierRows, graph.input("labelWeights", [examples], "f32")); // (1)

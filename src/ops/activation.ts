@@ -12,6 +12,7 @@ const shapes = [[1], [3, 5], [1029], [2, 7, 4]] as const;
 /** y = GELU(x), element by element. */
 export const gelu: Op = {
   name: "gelu",
+  takes: ["f32"],
   infer: ([x]) => [{ dtype: "f32", shape: x.shape }],
   dims: ([x]) => [sizeOf(x.shape)],
   rows: ([n]) => blocks(n),
@@ -30,6 +31,7 @@ export const gelu: Op = {
 /** dx = d * GELU'(x). Inputs: x, d. */
 export const geluGrad: Op = {
   name: "geluGrad",
+  takes: ["f32", "f32"],
   infer: ([x]) => [{ dtype: "f32", shape: x.shape }],
   dims: ([x]) => [sizeOf(x.shape)],
   rows: ([n]) => blocks(n),

@@ -78,6 +78,7 @@ const timed: Case<Attending> = {
  */
 export const attention: Op<Attending> = {
   name: "attention",
+  takes: ["f32", "i32", "i32"],
   infer([qkv, lengths], { heads }) {
     const [b, t, h, d] = split(qkv, heads);
     requireShape(
@@ -121,6 +122,7 @@ export const attention: Op<Attending> = {
 /** The gradient of `attention`. Inputs: qkv, lengths, rng, y, log sums, dy. Output: dqkv (B,T,3C). */
 export const attentionGrad: Op<Attending> = {
   name: "attentionGrad",
+  takes: ["f32", "i32", "i32", "f32", "f32", "f32"],
   infer: ([qkv]) => [{ dtype: "f32", shape: qkv.shape }],
   dims: ([qkv], attrs) => dimsOf(qkv, attrs),
   rows: ([b, , h]) => b * h,
@@ -165,6 +167,7 @@ export const attentionGrad: Op<Attending> = {
  */
 export const cachedAttention: Op<{ heads: number }> = {
   name: "cachedAttention",
+  takes: ["f32", "i32", "f32", "f32"],
   infer([qkv, extents, keys, values], { heads }) {
     const [b, t, h, d] = split(qkv, heads);
     for (const cache of [keys, values]) {

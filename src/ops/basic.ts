@@ -11,6 +11,7 @@ const odd = [[1], [3, 5], [1023], [2051]] as const;
 /** y = a + b, element by element; both have the same shape. */
 export const add: Op = {
   name: "add",
+  takes: ["f32", "f32"],
   infer([a, b]) {
     requireShape(
       sameShape(a.shape, b.shape),
@@ -35,6 +36,7 @@ export const add: Op = {
 /** A tensor of one value everywhere. */
 export const fill: Op<{ shape: readonly number[]; value: number }> = {
   name: "fill",
+  takes: [],
   infer: (_, { shape }) => [{ dtype: "f32", shape }],
   dims: (_, { shape }) => [sizeOf(shape)],
   floats: ({ value }) => [value],
@@ -48,6 +50,7 @@ export const fill: Op<{ shape: readonly number[]; value: number }> = {
 /** The sum of a * b over all elements, shape (1): a weighted sum of losses. */
 export const dot: Op = {
   name: "dot",
+  takes: ["f32", "f32"],
   infer([a, b]) {
     requireShape(
       sameShape(a.shape, b.shape),
@@ -74,6 +77,7 @@ export const dot: Op = {
 /** y = x * s[0] for a scalar s of shape (1). */
 export const scaleBy: Op = {
   name: "scaleBy",
+  takes: ["f32", "f32"],
   infer([x, s]) {
     requireShape(
       sizeOf(s.shape) === 1,

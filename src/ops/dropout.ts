@@ -33,6 +33,7 @@ export function keepScale(
 /** y = x with elements zeroed at random and the others scaled up. Inputs: x, rng (2). Its gradient is itself. */
 export const dropout: Op<Dropping> = {
   name: "dropout",
+  takes: ["f32", "i32"],
   infer: ([x]) => [{ dtype: "f32", shape: x.shape }],
   dims: ([x], { rate, stream }) => [sizeOf(x.shape), threshold(rate), stream],
   rows: ([n]) => blocks(n),

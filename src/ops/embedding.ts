@@ -9,6 +9,7 @@ import { orZeros } from "./basic.ts";
 /** y (…,C) = the sum over k of table[ids[…,k]]. Inputs: table (R,C), ids (…,K), which the feeding host keeps in range. */
 export const embedding: Op = {
   name: "embedding",
+  takes: ["f32", "i32"],
   infer([table, ids]) {
     requireShape(
       table.shape.length === 2 && ids.shape.length >= 1,
@@ -36,6 +37,7 @@ export const embedding: Op = {
 /** The gradient of a lookup, added into the table's. Inputs: d (…,C), ids (…,K), dTable (R,C). */
 export const embeddingGradInto: Op = {
   name: "embeddingGradInto",
+  takes: ["f32", "i32", "f32"],
   infer: ([, , table]) => [{ dtype: "f32", shape: table.shape }],
   dims: ([d, ids]) => {
     const [n, C] = asRows(d.shape);

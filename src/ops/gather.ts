@@ -7,6 +7,7 @@ import { orZeros } from "./basic.ts";
 /** y (B,C) = x[b, index[b]]. Inputs: x (B,T,C), index (B), which the feeding host keeps in [0, T). */
 export const selectRows: Op = {
   name: "selectRows",
+  takes: ["f32", "i32"],
   infer([x, index]) {
     requireShape(
       x.shape.length === 3 && index.shape.length === 1 && index.shape[0] === x.shape[0],
@@ -34,6 +35,7 @@ export const selectRows: Op = {
 /** The gradient of a selection, added into that of x. Inputs: d (B,C), index (B), dx (B,T,C). */
 export const selectRowsGradInto: Op = {
   name: "selectRowsGradInto",
+  takes: ["f32", "i32", "f32"],
   infer: ([, , dx]) => [{ dtype: "f32", shape: dx.shape }],
   dims: ([, , dx]) => [...dx.shape],
   rows: ([B]) => B,

@@ -42,6 +42,7 @@ const crossEntropyCases = [[1, 1], [1, 2], [5, 3], [7, 19], [3, 130]].map(([n, k
  */
 export const crossEntropy: Op = {
   name: "crossEntropy",
+  takes: ["f32", "i32"],
   infer([logits, targets]) {
     requireShape(
       sizeOf(logits.shape) % sizeOf(targets.shape) === 0,
@@ -66,6 +67,7 @@ export const crossEntropy: Op = {
 /** (softmax - one-hot) * d per row. Inputs: logits (N,K), targets (N), d (N). Output: (N,K). */
 export const crossEntropyGrad: Op = {
   name: "crossEntropyGrad",
+  takes: ["f32", "i32", "f32"],
   infer: ([logits]) => [{ dtype: "f32", shape: logits.shape }],
   dims: logitDims,
   rows: ([n]) => n,
@@ -147,6 +149,7 @@ const projectionCases: Case<Vocabulary>[] = [[1, 1, 1], [5, 7, 3], [3, 9, 8], [9
  */
 export const linearCrossEntropy: Op<Vocabulary> = {
   name: "linearCrossEntropy",
+  takes: ["f32", "f32", "i32"],
   infer([h, table, targets], attrs) {
     requireTargets(h.shape.slice(0, -1), targets);
     requireTable(h, table, attrs);
@@ -173,6 +176,7 @@ export const linearCrossEntropy: Op<Vocabulary> = {
  */
 export const linearCrossEntropyTrain: Op<Vocabulary> = {
   name: "linearCrossEntropyTrain",
+  takes: ["f32", "f32", "i32", "f32", "f32"],
   infer([h, table, targets, d], attrs) {
     requireTargets(h.shape.slice(0, -1), targets);
     requireTable(h, table, attrs);

@@ -83,6 +83,7 @@ const timed: Case<Transposes> = {
 /** y (M,N) = op(a) · op(b), where op transposes if `ta` or `tb` says so. */
 export const matmul: Op<Transposes> = {
   name: "matmul",
+  takes: ["f32", "f32"],
   infer: ([a, b], attrs) => [{ dtype: "f32", shape: productShape(a, b, attrs) }],
   dims: ([a, b], attrs) => [...sizes(a, b, attrs), Number(attrs.ta), Number(attrs.tb)],
   ...geometry,
@@ -101,6 +102,7 @@ export const matmul: Op<Transposes> = {
 /** y (M,N) = acc + op(a) · op(b), in the place of acc. Inputs: a, b, acc. */
 export const matmulInto: Op<Transposes> = {
   name: "matmulInto",
+  takes: ["f32", "f32", "f32"],
   infer([a, b, acc], attrs) {
     const [m, n] = sizes(a, b, attrs), [rows, columns] = asRows(acc.shape);
     requireShape(
@@ -123,6 +125,7 @@ export const matmulInto: Op<Transposes> = {
 /** y (…,N) = x (…,K) · w (K,N) + b (N). Inputs: x, w, b. Follows "conv1d" of width 1 in GPT-1's released code. */
 export const linear: Op = {
   name: "linear",
+  takes: ["f32", "f32", "f32"],
   infer([x, w, b]) {
     const shape = productShape(x, w, { ta: false, tb: false });
     requireShape(
@@ -156,6 +159,7 @@ export const linear: Op = {
 /** y (N) = acc + the sum of d (…,N) over its rows, in the place of acc. Inputs: d, acc. */
 export const columnSumInto: Op = {
   name: "columnSumInto",
+  takes: ["f32", "f32"],
   infer([d, acc]) {
     requireShape(
       acc.shape.length === 1 && acc.shape[0] === d.shape.at(-1),

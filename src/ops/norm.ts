@@ -21,6 +21,7 @@ const odd = [[1, 1], [4, 6], [3, 5], [2, 3, 7], [9, 64], [5, 33]] as const;
  */
 export const addLayerNorm: Op<{ epsilon: number }> = {
   name: "addLayerNorm",
+  takes: ["f32", "f32", "f32", "f32"],
   infer([x, r, g, b]) {
     requireShape(
       sameShape(x.shape, r.shape),
@@ -86,6 +87,7 @@ export const addLayerNorm: Op<{ epsilon: number }> = {
 /** dx of layer norm. Inputs: d, sum (…,C), g (C), mean, 1/deviation of each row. */
 export const layerNormGrad: Op = {
   name: "layerNormGrad",
+  takes: ["f32", "f32", "f32", "f32", "f32"],
   infer: ([d]) => [{ dtype: "f32", shape: d.shape }],
   dims: ([d]) => asRows(d.shape),
   rows: ([rows]) => rows,
@@ -108,6 +110,7 @@ export const layerNormGrad: Op = {
 /** Gradients of gain and bias, added to what is there. Inputs: d, sum, mean, 1/deviation, dg, db. Outputs: dg, db. */
 export const layerNormGainGradInto: Op = {
   name: "layerNormGainGradInto",
+  takes: ["f32", "f32", "f32", "f32", "f32", "f32"],
   infer: ([, , , , dg, db]) => [{ dtype: "f32", shape: dg.shape }, { dtype: "f32", shape: db.shape }],
   dims: ([d]) => asRows(d.shape),
   rows: ([, C]) => Math.ceil(C / 16),

@@ -11,6 +11,7 @@ const PARTIAL = 16384; // elements per partial sum
 /** The sum of squares of all elements, shape (1), accumulated in float64. */
 export const sumSquares: Op = {
   name: "sumSquares",
+  takes: ["f32"],
   infer: () => [{ dtype: "f32", shape: [1] }],
   dims: ([x]) => [sizeOf(x.shape)],
   passes: () => 2,
@@ -39,6 +40,7 @@ export type AdamConstants = {
  */
 export const adam: Op<AdamConstants> = {
   name: "adam",
+  takes: ["i32", "f32", "f32", "f32", "f32", "f32", "f32"],
   infer([segments, groups, , p, g, m, v]) {
     requireShape(
       [g, m, v].every(({ shape }) => sameShape(shape, p.shape)),
