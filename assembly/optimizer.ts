@@ -28,7 +28,8 @@ export function sumSquares(x: usize, y: usize, scratch: usize, n: i32, pass: i32
  * multiples of 64; groups (G,4) f32 = [step size a, decay l2, active, unused]; norm2 (1) = squared global norm.
  * Where active is not 0: g' = g * maxNorm / max(norm, maxNorm) (g' = g if maxNorm <= 0), m = b1 m + (1-b1) g',
  * v = b2 v + (1-b2) g'², p -= a (m / (sqrt(v) + eps) + l2 p). g becomes 0 everywhere, also between segments, where
- * p, m and v stay. Rows: blocks of 1024.
+ * p, m and v stay. If the norm is not finite they stay too, so that one bad batch costs its update and nothing else.
+ * Rows: blocks of 1024.
  */
 export function adam(
   segments: usize, groups: usize, norm2: usize, p: usize, g: usize, m: usize, v: usize,
@@ -39,8 +40,9 @@ export function adam(
   if (first >= stop) return;
   const b1 = reinterpret<f32>(beta1Bits), b2 = reinterpret<f32>(beta2Bits), eps = reinterpret<f32>(epsBits);
   const maxNorm = reinterpret<f32>(maxNormBits), norm = sqrt<f32>(load<f32>(norm2));
+  const used = norm < Infinity ? S : 0; // no segment where the norm is infinite or NaN
   const clip = maxNorm > 0 ? maxNorm / max<f32>(norm, maxNorm) : <f32>1;
-  for (let s = firstSegment(segments, S, first); s < S; s++) {
+  for (let s = firstSegment(segments, used, first); s < used; s++) {
     const segment = segments + <usize>s * 12, group = groups + (<usize>load<u32>(segment, 8) << 4);
     const from = max(first, load<i32>(segment)), to = min(stop, load<i32>(segment, 4));
     if (from >= stop) break;

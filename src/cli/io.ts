@@ -51,7 +51,7 @@ export function real(least: number, most = Infinity): (text: string) => number {
 }
 
 /** Opens the device that the flags ask for. */
-export function deviceOf({ device, threads }: CommonFlags): Promise<Device> {
+export function deviceOf({ device, threads }: Pick<CommonFlags, "device" | "threads">): Promise<Device> {
   return openDevice({ device, ...(threads === undefined ? {} : { threads }) });
 }
 

@@ -3,8 +3,11 @@
 
 import process from "node:process";
 import { Command } from "commander";
+import { addDemo } from "./commands/demo.ts";
+import { addFinetune } from "./commands/finetune.ts";
 import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
+import { addUse } from "./commands/use.ts";
 import { Interrupted, say } from "./io.ts";
 
 const program = new Command("foreword")
@@ -13,6 +16,9 @@ const program = new Command("foreword")
   .showHelpAfterError("(add --help for the flags)");
 addTokenizer(program);
 addPretrain(program);
+addFinetune(program);
+addUse(program);
+addDemo(program);
 
 // What the library throws with a sentence meant for people. Anything else is a defect and shows where it happened.
 const EXPECTED = [

@@ -36,7 +36,8 @@ export type AdamConstants = {
  * One update of a page. Inputs: segments (S,3) of [begin, end, group] in elements; step block (G,4) of [step size a,
  * decay l2, active, 0]; the squared global norm (1); then parameters, gradients, first and second moments (n), which the
  * outputs replace. g' = g · maxNorm / max(norm, maxNorm); m and v as in Adam; p -= a (m / (sqrt(v) + eps) + l2 p).
- * Segments of inactive groups and the padding between segments keep p, m and v; every gradient ends as 0.
+ * Segments of inactive groups and the padding between segments keep p, m and v, and so does everything if the norm is not
+ * finite: a bad update is skipped on the device. Every gradient ends as 0.
  */
 export const adam: Op<AdamConstants> = {
   name: "adam",
@@ -60,7 +61,7 @@ export const adam: Op<AdamConstants> = {
   inPlace: [0, 1, 2, 3].map((output) => ({ output, input: output + 3, kind: "into" })),
   reference([segments, groups, squared], [p, g, m, v], [, S], [beta1, beta2, epsilon, maxNorm]) {
     const norm = Math.sqrt(squared[0]), clip = maxNorm > 0 ? maxNorm / Math.max(norm, maxNorm) : 1;
-    for (let s = 0; s < S; s++) {
+    for (let s = 0; Number.isFinite(norm) && s < S; s++) {
       const [begin, end, group] = segments.subarray(3 * s, 3 * s + 3);
       const [rate, decay, active] = groups.subarray(4 * group, 4 * group + 3);
       for (let i = begin; active !== 0 && i < end; i++) {
@@ -77,11 +78,11 @@ export const adam: Op<AdamConstants> = {
     { n: 320, segments: [0, 64, 1, 64, 70, 0, 128, 300, 2] },
     { n: 4096, segments: [0, 1500, 0, 1536, 3000, 1, 3072, 4095, 0] },
   ].flatMap(({ n, segments }) =>
-    [1, 0].map((maxNorm) => ({
+    [[1, 6.25], [0, 6.25], [1, Infinity], [0, Infinity], [1, NaN]].map(([maxNorm, squared]) => ({
       inputs: [
         { shape: [segments.length / 3, 3], dtype: "i32" as const, values: segments },
         { shape: [3, 4], values: [0.1, 0.01, 1, 0, 0.02, 0, 1, 0, 0.3, 0.01, 0, 0] },
-        { shape: [1], values: [6.25] },
+        { shape: [1], values: [squared] },
         { shape: [n] },
         { shape: [n] },
         { shape: [n] },

@@ -112,8 +112,11 @@ async function pretrain(flags: Flags): Promise<void> {
     tokenizer: tokenizer.fingerprint,
     settings,
   };
-  await beginRun(out, run, tokenizer, flags.resume ?? false);
-  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal);
+  const { resumed: begun } = await beginRun(out, run, tokenizer, flags.resume ?? false);
+  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal).catch(async (error) => {
+    if (!begun) await disk.remove(out); // nothing is left of a run that could not begin
+    throw error;
+  });
   const resumed = await lastCheckpoint(disk, out);
   const values = resumed ? await parameterReader(disk, resumed) : start.values;
   using device = await deviceOf(flags);
