@@ -5,6 +5,7 @@ import process from "node:process";
 import { Command } from "commander";
 import { addDemo } from "./commands/demo.ts";
 import { addFinetune } from "./commands/finetune.ts";
+import { addInfo } from "./commands/info.ts";
 import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
 import { addUse } from "./commands/use.ts";
@@ -18,6 +19,7 @@ addTokenizer(program);
 addPretrain(program);
 addFinetune(program);
 addUse(program);
+addInfo(program);
 addDemo(program);
 
 // What the library throws with a sentence meant for people. Anything else is a defect and shows where it happened.

@@ -76,6 +76,7 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     source.seek(info.cursor);
     [step, saved, validated, best] = [resumed.step, resumed.step, resumed.step, info.best];
   }
+  await storage.makeFolder(folder);
   if (await storage.stat(metrics)) {
     await cutMetrics(storage, metrics, (record) => Number(record.step) <= step);
   }

@@ -1,0 +1,137 @@
+// `foreword info`: what a model costs before you start, or what a run folder holds.
+
+import { type Command, Option } from "commander";
+import type { Device } from "../../backends/backend.ts";
+import { Graph } from "../../graph/graph.ts";
+import { plan } from "../../graph/plan.ts";
+import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
+import { gradientPlan } from "../../models/gpt1_plans.ts";
+import { layOut, parameterCount } from "../../nn/parameters.ts";
+import { project } from "../../nn/layers.ts";
+import { listCheckpoints } from "../../train/checkpoint_folder.ts";
+import { trainingPages } from "../../train/update.ts";
+import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
+import { duration } from "../progress.ts";
+import { readRun } from "../run_folder.ts";
+
+interface Flags extends CommonFlags {
+  readonly model: string;
+  readonly vocabSize: number;
+  readonly batch: number;
+}
+
+/** Adds the command. */
+export function addInfo(program: Command): void {
+  common(program.command("info"))
+    .description("Show parameters, bytes and time per step of a preset, or what a run folder holds")
+    .addOption(
+      new Option("--model <name>", `a preset (${Object.keys(presets).join(", ")}) or a run folder`)
+        .makeOptionMandatory(),
+    )
+    .option("--vocab-size <n>", "ids in the vocabulary, for a preset", whole(1), 8000)
+    .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
+    .action(info);
+}
+
+async function info(flags: Flags): Promise<void> {
+  if (flags.model in presets) {
+    return await showPreset(flags, configure(flags.model as Gpt1Preset, flags.vocabSize));
+  }
+  if (!await disk.stat(flags.model)) {
+    throw new UsageError(
+      `${flags.model} is neither a run folder nor a preset: the presets are ${
+        Object.keys(presets).join(", ")
+      }`,
+    );
+  }
+  const { task, model, labels, settings } = await readRun(flags.model);
+  const checkpoints = await listCheckpoints(disk, flags.model);
+  const parameters = parameterCount(parameterSpecs(model, labels?.length ?? null));
+  print(
+    flags,
+    { task, model, labels, parameters, checkpoints, settings },
+    [
+      `${flags.model}: ${task === "language" ? "a language model" : `a classifier of ${labels!.join(", ")}`}`,
+      ...describe(model, parameters),
+      `checkpoints  ${
+        checkpoints.map(({ name, last, best }) => name + (best ? " (best)" : "") + (last ? " (last)" : ""))
+          .join(", ") || "none yet"
+      }`,
+    ].join("\n"),
+  );
+}
+
+async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
+  const { batch } = flags, specs = parameterSpecs(config), layout = layOut(specs);
+  const step = gradientPlan(layout, config, { batch, length: config.context, language: true });
+  const sum = (pages: Readonly<Record<string, number>>) => Object.values(pages).reduce((a, b) => a + b, 0);
+  const bytes = {
+    parameters: sum(layout.pages),
+    gradientsAndMoments: sum(trainingPages(layout)),
+    temporaries: step.temporaryBytes,
+  };
+  const total = sum(bytes), parameters = parameterCount(specs);
+  using device = await deviceOf(flags);
+  const seconds = flopsOfStep(config, batch) / await flopRate(device), tokens = batch * config.context;
+  const mib = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`;
+  print(
+    flags,
+    {
+      model: config,
+      parameters,
+      bytes: { ...bytes, total },
+      secondsPerStep: seconds,
+      device: device.description,
+    },
+    [
+      `${flags.model} with ${config.vocabSize.toLocaleString("en")} tokens in the vocabulary`,
+      ...describe(config, parameters),
+      `memory       ${mib(total)} to train with batch ${batch}: parameters ${
+        mib(bytes.parameters)
+      }, gradients and moments ` +
+      `${mib(bytes.gradientsAndMoments)}, temporaries ${mib(bytes.temporaries)}`,
+      `time         about ${seconds < 1 ? `${Math.ceil(seconds * 1000)} ms` : duration(seconds)} a step of ` +
+      `${
+        tokens.toLocaleString("en")
+      } tokens on ${device.description}, estimated from its speed at a matrix product`,
+    ].join("\n"),
+  );
+}
+
+const describe = (
+  { layers, channels, heads, context, vocabSize, specials }: Gpt1Config,
+  parameters: number,
+): string[] => [
+  `model        GPT-1, ${layers} layers, ${channels} channels, ${heads} heads, context ${context}`,
+  `parameters   ${parameters.toLocaleString("en")} (${
+    vocabSize.toLocaleString("en")
+  } tokens, ${specials} special tokens)`,
+];
+
+// Floating-point operations of one training step: products of the blocks and of the vocabulary, and attention.
+function flopsOfStep({ layers: L, channels: C, context: T, vocabSize: V }: Gpt1Config, B: number): number {
+  return 6 * (12 * L * C * C + V * C) * B * T + 12 * L * C * T * B * T;
+}
+
+// What a training step reaches of the rate of one large product; measured on steps of several sizes.
+const SHARE = 0.75;
+
+// Operations a second that a training step can count on, from a short timed product.
+async function flopRate(device: Device): Promise<number> {
+  const [m, n, k] = device.kind === "reference" ? [16, 16, 16] : [480, 768, 768];
+  const graph = new Graph("speed"), x = graph.input("x", [m, k], "f32");
+  const program = device.load(
+    plan(graph, { y: project(x, graph.state("w", [n, k])) }),
+    device.createStore({ w: n * k * 4 }),
+  );
+  const feeds = { x: new Float32Array(m * k) };
+  await program.run(feeds);
+  let best = Infinity;
+  for (let i = 0; i < 5; i++) {
+    const began = performance.now();
+    await program.run(feeds);
+    best = Math.min(best, performance.now() - began);
+  }
+  program.free();
+  return SHARE * 2 * m * n * k / (best / 1000);
+}
