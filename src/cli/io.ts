@@ -1,4 +1,5 @@
-// What every command shares: common flags, numbers in flags, results on stdout, progress on stderr, and how errors look.
+// What every command shares: common flags, numbers in flags, where results and progress go, interruption, and the errors
+// that are the user's to mend. Results go to stdout, everything else to stderr, so that `--json` can be piped.
 
 import process from "node:process";
 import { type Command, InvalidArgumentError, Option } from "commander";

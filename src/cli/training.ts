@@ -1,4 +1,5 @@
-// Following a run on the terminal: the bar, the validations, and what an interruption says.
+// Following a run on the terminal: the bar, the validations, and what an interruption says. The run itself, with its
+// checkpoints, is src/train/run.ts; this only looks at its events.
 
 import { Interrupted, say } from "./io.ts";
 import { trainingProgress } from "./progress.ts";

@@ -1,4 +1,5 @@
-// Shapes and how they are printed in errors. A shape is a list of sizes, outermost first; row-major throughout.
+// Shapes: lists of sizes, outermost first, of row-major tensors. How they are counted, compared and printed, and the error
+// that says which two do not fit together. The graph adds the scope in which it happened (graph.ts).
 
 /** Sizes of a tensor, outermost first. */
 export type Shape = readonly number[];

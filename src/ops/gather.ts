@@ -1,4 +1,5 @@
 // Selecting one row of each sequence: the classifier of a fine-tuned model reads the hidden state of the extract token.
+// Looking up rows of a table is embedding.ts's business.
 
 import { requireShape, show } from "../core/shape.ts";
 import type { Op } from "../graph/op.ts";

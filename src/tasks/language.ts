@@ -6,7 +6,6 @@ import type { Gpt1Config } from "../models/gpt1.ts";
 import { tokenIds, windowFeeds } from "../models/gpt1_feeds.ts";
 import type { Gpt1Run } from "../models/gpt1_plans.ts";
 import { type Cursor, sequentialWindows, type Tokens, windows } from "../text/batches.ts";
-import { type TextScore, textScore } from "../train/evaluate.ts";
 import type { TrainingSource } from "../train/trainer.ts";
 
 /** Shape of the updates of `pretrainingSource`. */
@@ -45,6 +44,17 @@ export function pretrainingSource(
   };
 }
 
+/** The quality of a language model on a text. */
+export interface TextScore {
+  /** Mean negative log-likelihood of a token, in nats. */
+  readonly loss: number;
+  readonly perplexity: number;
+  /** Tokens that were predicted: all but the first. */
+  readonly tokens: number;
+  /** Bits for each byte of the source text, where its size is known. */
+  readonly bitsPerByte: number | null;
+}
+
 /** Loss, perplexity and bits per byte of text in order, windows of the context's length, no overlap. */
 export async function scoreText(
   model: Gpt1,
@@ -71,5 +81,11 @@ export async function scoreText(
     for (const loss of languageRows) total += loss;
     count += live.reduce((sum, n) => sum + n, 0);
   }
-  return textScore(total, count, bytes);
+  const loss = total / count;
+  return {
+    loss,
+    perplexity: Math.exp(loss),
+    tokens: count,
+    bitsPerByte: bytes ? total / Math.LN2 / bytes : null,
+  };
 }

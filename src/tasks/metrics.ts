@@ -1,4 +1,5 @@
-// Metrics of classification, from true and predicted class numbers. Plain functions; nothing here knows a model.
+// Metrics of classification, from true and predicted class numbers: accuracy, F1, Matthews correlation. Plain functions of
+// plain numbers; what predicts them is elsewhere.
 
 /** How often prediction and truth agree, in [0, 1]. */
 export function accuracy(truth: ArrayLike<number>, predicted: ArrayLike<number>): number {

@@ -1,4 +1,5 @@
-// Readers of labelled data. `text<TAB>label`, one example a line, UTF-8, no header; a line's last tab is the one that counts.
+// Readers of labelled data: `text<TAB>label`, one example a line, UTF-8, no header; a line's last tab is the one that
+// counts. Errors name the file and the line.
 
 import type { Storage } from "../core/storage.ts";
 import { documents } from "../text/corpus.ts";

@@ -1,4 +1,5 @@
-// `foreword finetune`: a classifier from a pre-trained run, or the same model from scratch for comparison.
+// `foreword finetune`: a classifier from a pre-trained run, or the same model from scratch for comparison. Here flags and
+// files become a run; what fine-tuning means is src/tasks/fine_tune.ts.
 
 import { type Command, Option } from "commander";
 import { Random } from "../../core/random.ts";

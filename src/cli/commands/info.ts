@@ -1,4 +1,5 @@
-// `foreword info`: what a model costs before you start, or what a run folder holds.
+// `foreword info`: what a model costs before you start, or what a run folder holds. Bytes come from the plan that would
+// run; the time is an estimate from the device's measured speed.
 
 import { type Command, Option } from "commander";
 import type { Device } from "../../backends/backend.ts";

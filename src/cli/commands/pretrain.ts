@@ -1,4 +1,5 @@
-// `foreword pretrain`: a language model from text, or on more text from an earlier run.
+// `foreword pretrain`: a language model from text, or on more text from an earlier run. Here flags become a run; training
+// it is src/train/run.ts, the data src/tasks/language.ts.
 
 import { type Command, Option } from "commander";
 import { configure, DROPOUT, type Gpt1Config, type Gpt1Preset, presets } from "../../models/gpt1.ts";

@@ -1,4 +1,5 @@
-// `foreword tokenizer`: train one on text, turn text into ids and ids into text.
+// `foreword tokenizer`: train one on text, turn text into ids and ids into text. The work is done in src/text; here are
+// flags, files and what is printed.
 
 import type { Command } from "commander";
 import { loadBpe, saveBpe } from "../../text/bpe_files.ts";

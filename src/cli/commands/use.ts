@@ -1,4 +1,5 @@
-// Commands that use a trained run: `evaluate`, `predict`, `generate`.
+// Commands that use a trained run: `evaluate`, `predict`, `generate`. They open its best checkpoint with the tokenizer it
+// was trained with, and print one result.
 
 import process from "node:process";
 import type { Command } from "commander";
