@@ -8,16 +8,8 @@
 // W = D rounded up to 8, T4 and T8 = T rounded up to 4 and 8.
 
 import { keep16, keepA, keepB, keepC, keepD, keepScale, thirdKey } from "./random";
-import { exp, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
+import { exp, hiddenZero, ln, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
 import { pack, packPanels, packTransposed, product, storeTransposed, unpack, zeroRows } from "./tiles";
-
-/** log x for finite normal x > 0, in f64, good to f32 rounding: 2 atanh((m-1)/(m+1)) with m in [sqrt 1/2, sqrt 2). */
-function log1(x: f32): f64 {
-  const bits = reinterpret<i32>(x) - 0x3f3504f3, e = bits >> 23;
-  const m = <f64>reinterpret<f32>((bits & 0x7fffff) + 0x3f3504f3), s = (m - 1) / (m + 1), z = s * s;
-  const series = 1 + z * (1.0 / 3 + z * (1.0 / 5 + z * (1.0 / 7 + z * (1.0 / 9 + z / 11))));
-  return x == x ? <f64>e * 0.6931471805599453 + 2 * s * series : NaN;
-}
 
 /** 1 / sqrt(D), as every kernel here rounds it. */
 // @ts-ignore: decorator
@@ -72,9 +64,10 @@ function attend(
     m0 = f32x4.pmax(m0, v128.load(at)), m1 = f32x4.pmax(m1, v128.load(at, 16));
   }
   let l0 = f32x4.splat(0), l1 = l0;
+  const zero = hiddenZero();
   if (threshold == 0) {
     for (let at = scores; at < stop; at += 32) {
-      const p0 = exp(f32x4.sub(v128.load(at), m0)), p1 = exp(f32x4.sub(v128.load(at, 16), m1));
+      const p0 = exp(f32x4.sub(v128.load(at), m0), zero), p1 = exp(f32x4.sub(v128.load(at, 16), m1), zero);
       l0 = f32x4.add(l0, p0), l1 = f32x4.add(l1, p1);
       v128.store(at, p0), v128.store(at, p1, 16);
     }
@@ -88,8 +81,8 @@ function attend(
     for (let at = scores; at < stop; at += 64) {
       const keep = keep16(key0, key1, key2, counter, draw, bound);
       counter = i32x4.add(counter, twoKeys);
-      const p0 = exp(f32x4.sub(v128.load(at), m0)), p1 = exp(f32x4.sub(v128.load(at, 16), m1));
-      const p2 = exp(f32x4.sub(v128.load(at, 32), m0)), p3 = exp(f32x4.sub(v128.load(at, 48), m1));
+      const p0 = exp(f32x4.sub(v128.load(at), m0), zero), p1 = exp(f32x4.sub(v128.load(at, 16), m1), zero);
+      const p2 = exp(f32x4.sub(v128.load(at, 32), m0), zero), p3 = exp(f32x4.sub(v128.load(at, 48), m1), zero);
       l0 = f32x4.add(f32x4.add(l0, p0), p2), l1 = f32x4.add(f32x4.add(l1, p1), p3);
       v128.store(at, v128.and(p0, keepA(keep))), v128.store(at, v128.and(p1, keepB(keep)), 16);
       v128.store(at, v128.and(p2, keepC(keep)), 32), v128.store(at, v128.and(p3, keepD(keep)), 48);
@@ -107,7 +100,7 @@ function attend(
   if (lse) {
     v128.store(stats, m0), v128.store(stats, m1, 16), v128.store(stats, l0, 32), v128.store(stats, l1, 48);
     for (let i: usize = 0; i < <usize>queries << 2; i += 4) {
-      store<f32>(lse + i, <f32>(<f64>load<f32>(stats + i) + log1(load<f32>(stats + i, 32))));
+      store<f32>(lse + i, <f32>(<f64>load<f32>(stats + i) + ln(load<f32>(stats + i, 32))));
     }
   }
 }
@@ -170,8 +163,10 @@ function blockStats(lse: usize, dy: usize, y: usize, ld: usize, to: usize, D: i3
 /** Four keys of one query: `s` becomes the dropped probabilities, `dp` the gradient of the scores, which is returned. */
 // @ts-ignore: decorator
 @inline
-function scoreGrad(s: usize, dp: usize, stats: usize, visible: v128, keep: v128, scale: v128): v128 {
-  const p = v128.and(exp(f32x4.sub(v128.load(s), v128.load32_splat(stats))), visible);
+function scoreGrad(
+  s: usize, dp: usize, stats: usize, visible: v128, keep: v128, scale: v128, zero: i32,
+): v128 {
+  const p = v128.and(exp(f32x4.sub(v128.load(s), v128.load32_splat(stats)), zero), visible);
   const d = f32x4.mul(p, f32x4.sub(v128.and(f32x4.mul(v128.load(dp), scale), keep), v128.load32_splat(stats, 64)));
   v128.store(s, v128.and(f32x4.mul(p, scale), keep));
   v128.store(dp, d);
@@ -199,6 +194,7 @@ function scoreGrads(
   const key2 = i32x4.splat(thirdKey(seed, stream)), draw = i32x4.splat(load<i32>(rng, 4));
   const bound = i16x8.splat(<i16>threshold), scale = f32x4.splat(keepScale(threshold));
   const lanes = i32x4(0, 1, 2, 3), steps = i32x4.mul(lanes, i32x4.splat(step));
+  const zero = hiddenZero();
   for (let query = 0; query < 16; query += 4, stats += 16) {
     const see = last + slope * query;
     const end0 = i32x4.splat(min(see, limit - 1)), end1 = i32x4.splat(min(see + slope, limit - 1));
@@ -211,10 +207,10 @@ function scoreGrads(
         keep = keep16(key0, key1, key2, blocks, draw, bound);
       }
       const s = p + at, d = dp + at;
-      const d0 = scoreGrad(s, d, stats, i32x4.ge_s(end0, k), keepQuery(keep, 0), scale);
-      const d1 = scoreGrad(s + 128, d + 128, stats + 4, i32x4.ge_s(end1, k), keepQuery(keep, 1), scale);
-      const d2 = scoreGrad(s + 256, d + 256, stats + 8, i32x4.ge_s(end2, k), keepQuery(keep, 2), scale);
-      const d3 = scoreGrad(s + 384, d + 384, stats + 12, i32x4.ge_s(end3, k), keepQuery(keep, 3), scale);
+      const d0 = scoreGrad(s, d, stats, i32x4.ge_s(end0, k), keepQuery(keep, 0), scale, zero);
+      const d1 = scoreGrad(s + 128, d + 128, stats + 4, i32x4.ge_s(end1, k), keepQuery(keep, 1), scale, zero);
+      const d2 = scoreGrad(s + 256, d + 256, stats + 8, i32x4.ge_s(end2, k), keepQuery(keep, 2), scale, zero);
+      const d3 = scoreGrad(s + 384, d + 384, stats + 12, i32x4.ge_s(end3, k), keepQuery(keep, 3), scale, zero);
       storeTransposed(turned + (<usize>i << 6) + (<usize>query << 2), 64, d0, d1, d2, d3);
     }
   }
@@ -279,7 +275,7 @@ export function attentionGrad(
 
 /** `attend` for one query, on the unpacked rows of the caches: nothing to share, so along D. work: T4 floats. */
 function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: usize, D: i32, limit: i32): void {
-  const scale = scoreScale(D), n = (limit + 3) & ~3, whole = D & ~15;
+  const scale = scoreScale(D), n = (limit + 3) & ~3, whole = D & ~15, zero = hiddenZero();
   let top = f32x4.splat(-Infinity);
   for (let key = 0; key < limit; key++, k += ld) {
     let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, d = 0;
@@ -298,7 +294,7 @@ function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: 
   top = f32x4.splat(largest(top));
   let l = f32x4.splat(0);
   for (let key = 0; key < n; key += 4) {
-    const at = scores + (<usize>key << 2), p = exp(f32x4.sub(v128.load(at), top));
+    const at = scores + (<usize>key << 2), p = exp(f32x4.sub(v128.load(at), top), zero);
     l = f32x4.add(l, p), v128.store(at, p);
   }
   const factor = f32x4.splat(<f32>1 / sum(l));

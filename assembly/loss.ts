@@ -6,7 +6,7 @@
 import {
   bytes, FROM_RESULT, FROM_ZERO, MR, multiply, NR, packColumns8, packRows6, packRows8, panels,
 } from "./gemm";
-import { exp, exp1, max, sum } from "./simd";
+import { exp, exp1, hiddenZero, ln, max, sum } from "./simd";
 
 /** nll[i] = log sum exp(logits[i, :]) - logits[i, targets[i]], 0 where the target is -1. Row i of N, K columns. */
 export function crossEntropy(
@@ -57,12 +57,12 @@ function rowMax(x: usize, n: i32): f32 {
 // @ts-ignore: decorator
 @inline
 function expRow(store: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
-  const s = f32x4.splat(shift);
+  const s = f32x4.splat(shift), zero = hiddenZero();
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, i = 0;
   for (; i + 16 <= n; i += 16) {
     const p = x + bytes(i, 1);
-    const e0 = exp(f32x4.sub(v128.load(p), s)), e1 = exp(f32x4.sub(v128.load(p, 16), s));
-    const e2 = exp(f32x4.sub(v128.load(p, 32), s)), e3 = exp(f32x4.sub(v128.load(p, 48), s));
+    const e0 = exp(f32x4.sub(v128.load(p) s), zero), e1 = exp(f32x4.sub(v128.load(p, 16), s), zero);
+    const e2 = exp(f32x4.sub(v128.load(p, 32), s), zero), e3 = exp(f32x4.sub(v128.load(p, 48), s), zero);
     if (store) {
       const q = y + bytes(i, 1);
       v128.store(q, e0), v128.store(q, e1, 16), v128.store(q, e2, 32), v128.store(q, e3, 48);
@@ -70,13 +70,13 @@ function expRow(store: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
     s0 = f32x4.add(s0, e0), s1 = f32x4.add(s1, e1), s2 = f32x4.add(s2, e2), s3 = f32x4.add(s3, e3);
   }
   for (; i + 4 <= n; i += 4) {
-    const e = exp(f32x4.sub(v128.load(x + bytes(i, 1)), s));
+    const e = exp(f32x4.sub(v128.load(x + bytes(i, 1)), s), zero);
     if (store) v128.store(y + bytes(i, 1), e);
     s0 = f32x4.add(s0, e);
   }
   let total = sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
   for (; i < n; i++) {
-    const e = exp1(f32.load(x + bytes(i, 1)) - shift);
+    const e = exp1(f32.load(x + bytes(i, 1)) - shift, zero);
     if (store) f32.store(y + bytes(i, 1), e);
     total += e;
   }
@@ -102,15 +102,6 @@ function scaleRow(y: usize, n: i32, target: i32, d: f32, total: f32): void {
 /** top + ln total - x, formed in f64. */
 function negativeLog(top: f32, total: f32, x: f32): f32 {
   return <f32>(<f64>top - <f64>x + ln(total));
-}
-
-/** Natural logarithm of a normal f32, +inf or NaN, to 1e-12: x = 2^e m with m near 1, ln m = 2 artanh((m - 1) / (m + 1)). */
-function ln(x: f32): f64 {
-  if (!(x < Infinity)) return <f64>x;
-  const bits = reinterpret<i32>(x), e = (bits - 0x3f3504f3) >> 23; // m in [sqrt(1/2), sqrt(2))
-  const m = <f64>reinterpret<f32>(bits - (e << 23)), s = (m - 1) / (m + 1), q = s * s;
-  const series = 1 + q * (1 / 3.0 + q * (1 / 5.0 + q * (1 / 7.0 + q * (1 / 9.0 + q * (1 / 11.0 + q * (1 / 13.0))))));
-  return <f64>e * 0.6931471805599453 + 2 * s * series;
 }
 
 /** Rows per chunk: 16 panels of A. */

@@ -1,6 +1,6 @@
-// Vector helpers that every kernel family shares: fused multiply-add, exp, horizontal sums, and loads and stores of fewer
-// than four floats. Nothing here is exported from the module. All functions are inlined, so a scalar tail written with
-// `exp1` or `madd1` gives the same bits as the lane of a vector it stands for.
+// Helpers that every kernel family shares: fused multiply-add, exp and logarithm, horizontal sums, and loads and stores of
+// fewer than four floats. Nothing here is exported from the module. Vector functions are inlined, so a scalar tail written
+// with `exp1` or `madd1` gives the same bits as the lane of a vector it stands for.
 
 /** a * b + c, rounded once in the relaxed build and twice in the plain one. */
 // @ts-ignore: decorator
@@ -21,35 +21,63 @@ export function madd1(a: f32, b: f32, c: f32): f32 {
 }
 
 /**
- * e^x in every lane. x = n ln 2 + r with |r| <= ln 2 / 2, e^r = 1 + r + r² q(r), and n is added to the exponent bits.
- * Below -87.3365 (where the result would be subnormal) and for -inf the result is 0, above 88.7228 it is +inf, NaN stays
- * NaN. Largest error measured over normal results: 1.02 ulp in the relaxed build, 0.98 ulp in the plain one.
+ * 0, though no compiler can tell: a memory never has 2^17 pages. Engines spell out a known vector constant in full wherever
+ * it is used, which costs `exp` a third of its time; a number plus this is spread over the lanes in two instructions.
  */
 // @ts-ignore: decorator
 @inline
-export function exp(x: v128): v128 {
-  // Adding 1.5 * 2^23 rounds to an integer and leaves that integer in the low bits.
-  const magic = f32x4.splat(12582912.0);
-  const t = madd(x, f32x4.splat(1.44269504), magic);
-  const n = f32x4.sub(t, magic);
-  let r = madd(n, f32x4.splat(-0.693359375), x); // nine significant bits: n times it is exact
-  r = madd(n, f32x4.splat(2.1219444e-4), r);
+export function hiddenZero(): i32 {
+  return memory.size() >> 17;
+}
+
+// @ts-ignore: decorator
+@inline
+function spread(value: f32, zero: i32): v128 {
+  return i32x4.splat(reinterpret<i32>(value) + zero);
+}
+
+/**
+ * e^x in every lane. x = n ln 2 + r with |r| <= ln 2 / 2, e^r = 1 + r + r² q(r), times 2^(n-1), times 2. Below -86.9884
+ * (where the result would be less than 1.7e-38) and for -inf the result is 0, above 88.7228 it is +inf, NaN stays NaN.
+ * Largest error measured over other results: 1.02 ulp in the relaxed build, 0.98 ulp in the plain one. `zero` comes from
+ * `hiddenZero`, called outside loops.
+ */
+// @ts-ignore: decorator
+@inline
+export function exp(x: v128, zero: i32): v128 {
+  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; 126 more make it the exponent of 2^(n-1).
+  const magic = spread(12583038.0, zero), one = spread(1.0, zero);
+  x = f32x4.pmax(f32x4.pmin(x, spread(89.0, zero)), spread(-87.5, zero)); // -126 <= n <= 128
+  const t = madd(x, spread(1.44269504, zero), magic), n = f32x4.sub(t, magic);
+  let r = madd(n, spread(-0.693359375, zero), x); // nine significant bits: n times it is exact
+  r = madd(n, spread(2.1219444e-4, zero), r);
   // Minimax fit of (e^r - 1 - r) / r², weighted for the relative error of e^r (3.1e-9 before rounding).
-  let q = madd(f32x4.splat(0.0013814467238262296), r, f32x4.splat(0.008368780836462975));
-  q = madd(q, r, f32x4.splat(0.04166839271783829));
-  q = madd(q, r, f32x4.splat(0.1666651964187622));
-  q = madd(q, r, f32x4.splat(0.4999999403953552));
-  const p = f32x4.add(madd(q, f32x4.mul(r, r), r), f32x4.splat(1.0));
-  const y = i32x4.add(p, i32x4.shl(t, 23));
-  const finite = v128.bitselect(f32x4.splat(Infinity), y, f32x4.gt(x, f32x4.splat(88.72283)));
-  return v128.andnot(finite, f32x4.lt(x, f32x4.splat(-87.33654)));
+  let q = madd(spread(0.0013814467238262296, zero), r, spread(0.008368780836462975, zero));
+  q = madd(q, r, spread(0.04166839271783829, zero));
+  q = madd(q, r, spread(0.1666651964187622, zero));
+  q = madd(q, r, spread(0.4999999403953552, zero));
+  const p = f32x4.add(madd(q, f32x4.mul(r, r), r), one);
+  const y = f32x4.mul(p, i32x4.shl(t, 23));
+  return f32x4.add(y, y);
 }
 
 /** `exp` of one number, bit for bit what a lane of the vector gives. */
 // @ts-ignore: decorator
 @inline
-export function exp1(x: f32): f32 {
-  return f32x4.extract_lane(exp(f32x4.splat(x)), 0);
+export function exp1(x: f32, zero: i32): f32 {
+  return f32x4.extract_lane(exp(f32x4.splat(x), zero), 0);
+}
+
+/**
+ * Natural logarithm of a normal f32 > 0, +inf or NaN, to 1e-12, in f64: x = 2^e m with m in [sqrt(1/2), sqrt(2)),
+ * ln m = 2 artanh((m - 1) / (m + 1)).
+ */
+export function ln(x: f32): f64 {
+  if (!(x < Infinity)) return <f64>x;
+  const bits = reinterpret<i32>(x), e = (bits - 0x3f3504f3) >> 23;
+  const m = <f64>reinterpret<f32>(bits - (e << 23)), s = (m - 1) / (m + 1), q = s * s;
+  const series = 1 + q * (1 / 3.0 + q * (1 / 5.0 + q * (1 / 7.0 + q * (1 / 9.0 + q * (1 / 11.0 + q * (1 / 13.0))))));
+  return <f64>e * 0.6931471805599453 + 2 * s * series;
 }
 
 /** (v0 + v2) + (v1 + v3). */
