@@ -61,7 +61,7 @@ function expRow(store: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
   let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, i = 0;
   for (; i + 16 <= n; i += 16) {
     const p = x + bytes(i, 1);
-    const e0 = exp(f32x4.sub(v128.load(p) s), zero), e1 = exp(f32x4.sub(v128.load(p, 16), s), zero);
+    const e0 = exp(f32x4.sub(v128.load(p), s), zero), e1 = exp(f32x4.sub(v128.load(p, 16), s), zero);
     const e2 = exp(f32x4.sub(v128.load(p, 32), s), zero), e3 = exp(f32x4.sub(v128.load(p, 48), s), zero);
     if (store) {
       const q = y + bytes(i, 1);

@@ -15,7 +15,7 @@ export function tokenIds(
   for (let i = 0; i < tokens.length; i++) {
     const position = i % length + (offsets?.[Math.floor(i / length)] ?? 0);
     ids[2 * i] = Math.max(0, tokens[i]);
-    ids[2 * i + 1] = first + Math.min(position, context - 1);
+    ids[2 * i + 1] = first + Math.min(position, context - 1); // only dead positions lie beyond the context
   }
   return ids;
 }

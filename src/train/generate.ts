@@ -106,10 +106,12 @@ export async function* generate<C, R>(
   prompt: string,
   { stop = [], ...options }: TextOptions,
 ): AsyncGenerator<string, void, undefined> {
-  const decoder = tokenizer.decoder();
+  const decoder = tokenizer.decoder(), ids = tokenizer.encode(prompt);
+  // The prompt's last word ends in a space that the prompt itself may lack; then it begins the continuation.
+  const written = ids.map((id) => decoder.push(id)).join("");
   const keep = Math.max(0, ...stop.map((text) => text.length)) - 1; // may be the start of a stop string
-  let held = "";
-  for await (const [token] of generateTokens(model, [tokenizer.encode(prompt)], options)) {
+  let held = /\s$/.test(written) && !/\s$/.test(prompt) ? " " : "";
+  for await (const [token] of generateTokens(model, [ids], options)) {
     held += decoder.push(token);
     const found = stop.map((text) => held.indexOf(text)).filter((at) => at >= 0);
     if (found.length > 0) {

@@ -30,6 +30,7 @@ export interface Run<C, R> {
   readonly saveEvery: number;
   /** Updates between two validations. One is always made at the end. */
   readonly validateEvery: number;
+  /** May reject with the reason of `options.signal` once that aborts: the validation is made up for on resuming. */
   validate?(): Promise<Validation>;
 }
 
@@ -50,14 +51,20 @@ export interface RunInfo {
   readonly cursor: unknown;
   /** The best validation so far. */
   readonly best: { readonly step: number; readonly score: number } | null;
+  /** The step of the last validation, or -1. */
+  readonly validated: number;
   /** The device that trained, as it describes itself; another one gives other bits. */
   readonly device: string;
 }
 
-/** The last checkpoint of a run folder, or `null` if it has none yet. */
-export async function lastCheckpoint(storage: Storage, folder: string): Promise<Checkpoint | null> {
+/** The last checkpoint of a run folder, or another by name, or `null` if it has none yet. */
+export async function lastCheckpoint(
+  storage: Storage,
+  folder: string,
+  which = "last",
+): Promise<Checkpoint | null> {
   const pointers = await storage.stat(`${folder}/checkpoints.json`);
-  return pointers ? await openCheckpoint(storage, folder, "last") : null;
+  return pointers ? await openCheckpoint(storage, folder, which) : null;
 }
 
 /**
@@ -74,7 +81,7 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     const info = resumed.info as RunInfo;
     await restoreMoments(storage, resumed, model);
     source.seek(info.cursor);
-    [step, saved, validated, best] = [resumed.step, resumed.step, resumed.step, info.best];
+    [step, saved, validated, best] = [resumed.step, resumed.step, info.validated, info.best];
   }
   await storage.makeFolder(folder);
   if (await storage.stat(metrics)) {
@@ -83,7 +90,14 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
 
   async function* validate(): AsyncGenerator<RunEvent> {
     if (!run.validate || validated === step) return;
-    const { score, metrics: values } = await run.validate();
+    let outcome: Validation;
+    try {
+      outcome = await run.validate();
+    } catch (error) {
+      if (options.signal?.aborted && error === options.signal.reason) return;
+      throw error;
+    }
+    const { score, metrics: values } = outcome;
     const isBest = best === null || score > best.score;
     if (isBest) best = { step, score };
     validated = step;
@@ -92,12 +106,13 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     if (isBest) yield await save(true);
   }
   async function save(isBest = false): Promise<RunEvent> {
-    const info: RunInfo = { cursor: source.cursor, best, device };
+    const info: RunInfo = { cursor: source.cursor, best, validated, device };
     const path = await saveTraining(storage, folder, model, { step, info, best: isBest });
     saved = step;
     return { type: "saved", step, path };
   }
 
+  if (step > 0 && step % run.validateEvery === 0) yield* validate(); // one that was interrupted
   let since = performance.now();
   for await (const event of train(model, source, { ...options, start: step })) {
     step = event.step;

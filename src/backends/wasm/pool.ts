@@ -30,6 +30,8 @@ type Report = "ready" | { readonly error: string };
 
 interface Port {
   send(message: unknown): void;
+  /** From now on a waiting worker no longer keeps the process alive. Node only; others never wait for workers. */
+  release(): void;
   end(): void;
 }
 
@@ -105,6 +107,7 @@ function spawn(onReport: (report: Report) => void): Port {
     worker.onerror = (event) => onReport({ error: event.message });
     return {
       send: (message) => worker.postMessage(message),
+      release: () => {},
       end: () => (worker.terminate(), URL.revokeObjectURL(url)),
     };
   }
@@ -114,8 +117,11 @@ function spawn(onReport: (report: Report) => void): Port {
   const worker = new threads.Worker(nodeSource(), { eval: true });
   worker.on("message", onReport);
   worker.on("error", (error) => onReport({ error: error.message }));
-  worker.unref();
-  return { send: (message) => worker.postMessage(message), end: () => void worker.terminate() };
+  return {
+    send: (message) => worker.postMessage(message),
+    release: () => worker.unref(),
+    end: () => void worker.terminate(),
+  };
 }
 
 /** Starts the workers and waits until all have instantiated the kernels. */
@@ -139,7 +145,8 @@ export async function startPool(
     }));
   const close = (): void => ports.forEach((port) => port.end());
   try {
-    await Promise.all(ready);
+    await Promise.all(ready); // nothing else may be keeping the process alive until here
+    ports.forEach((port) => port.release());
   } catch (error) {
     close();
     throw error;

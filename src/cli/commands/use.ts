@@ -159,7 +159,7 @@ async function generateText(flags: GenerateFlags): Promise<void> {
   const run = await openRun(device, flags.model, flags.checkpoint);
   using model = run.model;
   let text = "";
-  if (!json) process.stdout.write(prompt.trimEnd() + " ");
+  if (!json) process.stdout.write(prompt);
   const options = {
     maxTokens,
     temperature,
