@@ -54,25 +54,25 @@ export function keep16(key0: v128, key1: v128, key2: v128, block: v128, draw: v1
 // @ts-ignore: decorator
 @inline
 export function keepA(mask: v128): v128 {
-  return v128.shuffle<i8>(mask, mask, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  return i32x4.extend_low_i16x8_s(i16x8.extend_low_i8x16_s(mask));
 }
 
 // @ts-ignore: decorator
 @inline
 export function keepB(mask: v128): v128 {
-  return v128.shuffle<i8>(mask, mask, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
+  return i32x4.extend_high_i16x8_s(i16x8.extend_low_i8x16_s(mask));
 }
 
 // @ts-ignore: decorator
 @inline
 export function keepC(mask: v128): v128 {
-  return v128.shuffle<i8>(mask, mask, 8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11);
+  return i32x4.extend_low_i16x8_s(i16x8.extend_high_i8x16_s(mask));
 }
 
 // @ts-ignore: decorator
 @inline
 export function keepD(mask: v128): v128 {
-  return v128.shuffle<i8>(mask, mask, 12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15);
+  return i32x4.extend_high_i16x8_s(i16x8.extend_high_i8x16_s(mask));
 }
 
 /** What a kept element is multiplied by: 1 / (share of elements kept). */

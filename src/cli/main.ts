@@ -38,8 +38,9 @@ try {
   await program.parseAsync(process.argv);
 } catch (error) {
   if (!(error instanceof Error)) throw error;
-  if (error instanceof Interrupted) {
-    say(error.message);
+  // Work that a signal aborts has nothing to save: scoring, encoding.
+  if (error instanceof Interrupted || error.name === "AbortError") {
+    say(error instanceof Interrupted ? error.message : "Stopped.");
     process.exit(130);
   }
   say(EXPECTED.includes(error.name) ? `error: ${error.message}` : `error: ${error.stack ?? error.message}`);

@@ -8,7 +8,8 @@ import { createGpt1, type Gpt1 } from "../models/gpt1_model.ts";
 import type { BpeTokenizer } from "../text/bpe.ts";
 import { BPE_FILES, loadBpe, saveBpe } from "../text/bpe_files.ts";
 import { parameterReader } from "../train/checkpoint.ts";
-import { type Checkpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
+import { type Checkpoint, DamagedCheckpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
+import { lastCheckpoint } from "../train/run.ts";
 import { disk, UsageError } from "./io.ts";
 
 /** What `config.json` holds. */
@@ -49,8 +50,14 @@ export async function readRun(run: string): Promise<RunConfig> {
   return config;
 }
 
+/** A run that has begun, or goes on. */
+export interface Begun {
+  /** Takes a new run away again if it failed before its first checkpoint, so that the same --out can be used again. */
+  undo(): Promise<void>;
+}
+
 /**
- * Begins or resumes a run in a folder. Returns what was resumed from, or `null` for a new run, which is set down on disk.
+ * Begins or resumes a run in a folder; a new run is set down on disk.
  *
  * @throws {UsageError} if the folder is in use and `resume` is not asked for, or was begun with other settings.
  */
@@ -59,7 +66,7 @@ export async function beginRun(
   config: RunConfig,
   tokenizer: BpeTokenizer,
   resume: boolean,
-): Promise<{ resumed: boolean }> {
+): Promise<Begun> {
   if (await disk.stat(configPath(run))) {
     if (!resume) {
       throw new UsageError(
@@ -67,9 +74,9 @@ export async function beginRun(
       );
     }
     requireSame(run, (await readRun(run)).settings, config.settings);
-    return { resumed: true };
+    return { undo: async () => {} };
   }
-  const entries = await disk.stat(run) ? await disk.list(run) : [];
+  const existed = await disk.stat(run) !== null, entries = existed ? await disk.list(run) : [];
   // Nothing but what a run killed in its first moments leaves behind.
   if (entries.some(({ name }) => !["tokenizer", "data"].includes(name) && !name.startsWith(".tmp-"))) {
     throw new UsageError(
@@ -78,7 +85,12 @@ export async function beginRun(
   }
   await saveBpe(disk, `${run}/tokenizer`, tokenizer, BPE_FILES);
   await disk.write(configPath(run), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)]);
-  return { resumed: false };
+  const undo = async (): Promise<void> => {
+    if (await disk.stat(`${run}/checkpoints.json`)) return;
+    const made = existed ? (await disk.list(run)).map(({ name }) => `${run}/${name}`) : [run];
+    for (const path of made) await disk.remove(path);
+  };
+  return { undo };
 }
 
 function requireSame(run: string, before: RunConfig["settings"], now: RunConfig["settings"]): void {
@@ -118,6 +130,20 @@ export async function openRun(device: Device, run: string, which?: string): Prom
   const values = await parameterReader(disk, checkpoint);
   const model = await createGpt1(device, config.model, { classifier: config.labels?.length ?? null, values });
   return { config, tokenizer, model, checkpoint };
+}
+
+/**
+ * Where a run goes on when `--resume` is given, perhaps with the name of a checkpoint: `null` if it has none yet.
+ *
+ * @throws {DamagedCheckpoint} with the remedy in terms of `--resume`.
+ */
+export async function resumePoint(run: string, resume: boolean | string): Promise<Checkpoint | null> {
+  try {
+    return await lastCheckpoint(disk, run, typeof resume === "string" ? resume : "last");
+  } catch (error) {
+    if (error instanceof DamagedCheckpoint) error.message = error.message.replace("--checkpoint", "--resume");
+    throw error;
+  }
 }
 
 /** The checkpoint of a name; the best one, else the last one, unless named. */

@@ -1,8 +1,9 @@
 // Following a run on the terminal: the bar, the validations, and what an interruption says. The run itself, with its
 // checkpoints, is src/train/run.ts; this only looks at its events.
 
-import { Interrupted, say } from "./io.ts";
+import { Interrupted, say, UsageError } from "./io.ts";
 import { trainingProgress } from "./progress.ts";
+import { NonFiniteLoss } from "../train/trainer.ts";
 import { type Run, type RunEvent, trainRun } from "../train/run.ts";
 
 /** What a followed run came to. */
@@ -24,7 +25,12 @@ export async function follow<C, R>(
   label: string,
   signal: AbortSignal,
   run: Run<C, R>,
-  { quiet = false, onEvent }: { quiet?: boolean; onEvent?: (event: RunEvent) => void } = {},
+  { quiet = false, resumable = true, onEvent }: {
+    quiet?: boolean;
+    /** Whether the command has --resume. */
+    resumable?: boolean;
+    onEvent?: (event: RunEvent) => void;
+  } = {},
 ): Promise<Outcome> {
   const { options: { schedule: { steps } }, resumed } = run;
   if (resumed) {
@@ -58,12 +64,24 @@ export async function follow<C, R>(
         checkpoint = event.path;
       }
     }
+  } catch (error) {
+    if (!resumable || !(error instanceof NonFiniteLoss)) throw error;
+    // Settings are part of a run, so a gentler one is a new run.
+    const kept = await run.storage.stat(`${run.folder}/checkpoints.json`);
+    throw new UsageError(
+      `The loss or its gradient is not finite at step ${error.step}: stopped before that update. ` +
+        (kept
+          ? `The checkpoints of ${run.folder} are kept; try a lower --lr or a longer --warmup in a new --out`
+          : "Nothing was saved yet; try a lower --lr or a longer --warmup"),
+    );
   } finally {
     progress.end();
   }
-  if (signal.aborted && step < steps) {
+  if (signal.aborted) {
     throw new Interrupted(
-      `Stopped and saved at step ${step} of ${steps}. Give the same command with --resume to go on.`,
+      resumable
+        ? `Stopped and saved at step ${step} of ${steps}. Give the same command with --resume to go on.`
+        : `Stopped at step ${step} of ${steps}. The same command starts over.`,
     );
   }
   const loss = losses.length ? losses.reduce((a, b) => a + b) / losses.length : null;

@@ -175,6 +175,7 @@ async function pretrain(
       return { score: -now, metrics: { perplexity: now } };
     },
   }, {
+    resumable: false,
     onEvent: (event) => {
       if (event.type === "step") pretraining.push({ step: event.event.step, loss: event.event.loss });
       if (event.type === "validation") {
@@ -260,6 +261,7 @@ async function trainArm(
   );
   await follow(`${arm} ${learningRate}`.padEnd(18), signal, run, {
     quiet: true,
+    resumable: false,
     onEvent: (event) => {
       if (event.type === "step") points.push({ step: event.event.step, loss: event.event.loss });
       if (event.type === "validation") {

@@ -3,8 +3,9 @@
 
 import { type Command, Option } from "commander";
 import { Random } from "../../core/random.ts";
-import { DROPOUT } from "../../models/gpt1.ts";
-import { labelsOf, LAMBDA, prepare } from "../../tasks/classification.ts";
+import { DROPOUT, type Gpt1Config } from "../../models/gpt1.ts";
+import type { LabelledSequence } from "../../models/gpt1_feeds.ts";
+import { labelsOf, LAMBDA } from "../../tasks/classification.ts";
 import {
   classifierConfig,
   classifierModel,
@@ -16,7 +17,6 @@ import {
 } from "../../tasks/fine_tune.ts";
 import { readLabelled } from "../../tasks/readers.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
-import { lastCheckpoint } from "../../train/run.ts";
 import {
   common,
   type CommonFlags,
@@ -29,12 +29,14 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { beginRun, chooseCheckpoint, readRun, runTokenizer } from "../run_folder.ts";
+import { prepareFile } from "../prepare_file.ts";
+import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "../run_folder.ts";
 import { follow } from "../training.ts";
 import { withDropout } from "./pretrain.ts";
 
 interface Flags extends CommonFlags {
   readonly model: string;
+  readonly checkpoint?: string;
   readonly fromScratch?: boolean;
   readonly task: string;
   readonly train: string;
@@ -52,7 +54,7 @@ interface Flags extends CommonFlags {
   readonly clip: number;
   readonly metric: NonNullable<FineTuneSettings["metric"]>;
   readonly groupByLength?: boolean;
-  readonly resume?: boolean;
+  readonly resume?: boolean | string;
 }
 
 /** Adds the command. */
@@ -60,6 +62,10 @@ export function addFinetune(program: Command): void {
   common(program.command("finetune"))
     .description("Fine-tune a pre-trained run to classify texts; the defaults are the paper's")
     .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
+    .option(
+      "--checkpoint <name>",
+      "which checkpoint of --model: best, last or a folder; the best one unless given",
+    )
     .addOption(
       new Option("--task <name>", "what to learn").choices(["classification"]).default("classification"),
     )
@@ -82,7 +88,10 @@ export function addFinetune(program: Command): void {
         .default("accuracy"),
     )
     .option("--group-by-length", "put texts of similar length into a batch, which saves padding")
-    .option("--resume", "go on where the run in --out stopped; starts it if there is none")
+    .option(
+      "--resume [checkpoint]",
+      "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
+    )
     .addHelpText(
       "after",
       "\nExample:\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment",
@@ -106,12 +115,12 @@ async function finetune(flags: Flags): Promise<void> {
     config = withDropout(from.model, dropout),
     target = classifierConfig(config);
   const data = {
-    train: prepare(target, tokenizer, chosen, labels),
-    dev: prepare(target, tokenizer, dev!, labels),
-    test: test && prepare(target, tokenizer, test, labels),
+    train: prepareFile(flags.train, target, tokenizer, chosen, labels),
+    dev: prepareFile(flags.dev, target, tokenizer, dev!, labels),
+    test: test && prepareFile(flags.test!, target, tokenizer, test, labels),
   };
   const settings = settingsOf(flags);
-  await beginRun(
+  const begun = await beginRun(
     out,
     {
       format: "foreword-run-1",
@@ -122,12 +131,38 @@ async function finetune(flags: Flags): Promise<void> {
       settings,
     },
     tokenizer,
-    flags.resume ?? false,
+    flags.resume !== undefined,
   );
-  const resumed = await lastCheckpoint(disk, out);
-  const values = flags.fromScratch ? null : await parameterReader(disk, await chooseCheckpoint(flags.model));
+  try {
+    await trainAndScore({ config, labels, data }, flags, settings, signal);
+  } catch (error) {
+    await begun.undo();
+    throw error;
+  }
+}
+
+interface Task {
+  /** Of the pre-trained model, with the dropout asked for. */
+  readonly config: Gpt1Config;
+  readonly labels: readonly string[];
+  readonly data: Readonly<Record<"train" | "dev", LabelledSequence[]>> & {
+    readonly test: LabelledSequence[] | null;
+  };
+}
+
+async function trainAndScore(
+  { config, labels, data }: Task,
+  flags: Flags,
+  settings: FineTuneSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { out, seed } = flags;
+  const resumed = await resumePoint(out, flags.resume ?? false);
+  const values = resumed || flags.fromScratch
+    ? null
+    : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
   using device = await deviceOf(flags);
-  say(`${device.description}; ${chosen.length} examples, labels ${labels.join(", ")}`);
+  say(`${device.description}; ${data.train.length} examples, labels ${labels.join(", ")}`);
   using model = await classifierModel(
     device,
     { config, values },

@@ -10,7 +10,6 @@ import type { BpeTokenizer } from "../../text/bpe.ts";
 import { loadBpe } from "../../text/bpe_files.ts";
 import { encodeCorpus, readTokens } from "../../text/token_file.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
-import { lastCheckpoint } from "../../train/run.ts";
 import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
 import {
@@ -25,8 +24,15 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { beginRun, chooseCheckpoint, readRun, type RunConfig, runTokenizer } from "../run_folder.ts";
-import { follow } from "../training.ts";
+import {
+  beginRun,
+  chooseCheckpoint,
+  readRun,
+  resumePoint,
+  type RunConfig,
+  runTokenizer,
+} from "../run_folder.ts";
+import { follow, type Outcome } from "../training.ts";
 
 interface Flags extends CommonFlags {
   readonly corpus: string;
@@ -35,6 +41,7 @@ interface Flags extends CommonFlags {
   readonly tokenizer?: string;
   readonly model?: Gpt1Preset;
   readonly init?: string;
+  readonly checkpoint?: string;
   readonly out: string;
   readonly steps: number;
   readonly batch: number;
@@ -46,7 +53,7 @@ interface Flags extends CommonFlags {
   readonly clip: number;
   readonly saveEvery?: number;
   readonly validateEvery?: number;
-  readonly resume?: boolean;
+  readonly resume?: boolean | string;
 }
 
 /** Learning rates that train each size well; the last is the paper's. */
@@ -72,6 +79,10 @@ export function addPretrain(program: Command): void {
     .option("--tokenizer <folder>", "a folder made by `foreword tokenizer train`")
     .addOption(new Option("--model <preset>", "size of the model").choices(Object.keys(presets)))
     .option("--init <run>", "start from the parameters and the tokenizer of an earlier run")
+    .option(
+      "--checkpoint <name>",
+      "which checkpoint of --init: best, last or a folder; the best one unless given",
+    )
     .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
     .option("--accumulate <n>", "micro-batches in an update", whole(1), 1)
     .option("--lr <x>", "peak learning rate; by size of the model unless given", real(0))
@@ -89,7 +100,10 @@ export function addPretrain(program: Command): void {
       "updates between validations; a tenth of the steps unless given",
       whole(1),
     )
-    .option("--resume", "go on where the run in --out stopped; starts it if there is none")
+    .option(
+      "--resume [checkpoint]",
+      "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
+    )
     .addHelpText(
       "after",
       "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
@@ -113,13 +127,32 @@ async function pretrain(flags: Flags): Promise<void> {
     tokenizer: tokenizer.fingerprint,
     settings,
   };
-  const { resumed: begun } = await beginRun(out, run, tokenizer, flags.resume ?? false);
-  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal).catch(async (error) => {
-    if (!begun) await disk.remove(out); // nothing is left of a run that could not begin
+  const begun = await beginRun(out, run, tokenizer, flags.resume !== undefined);
+  try {
+    const outcome = await trainFrom(start, flags, settings, signal);
+    const { perplexity } = outcome.validation ?? {};
+    print(
+      flags,
+      { out, ...outcome, ...outcome.validation },
+      `${out}: ${steps} steps` + (outcome.loss === null ? "" : `, loss ${outcome.loss.toFixed(4)}`) +
+        (perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`),
+    );
+  } catch (error) {
+    await begun.undo();
     throw error;
-  });
-  const resumed = await lastCheckpoint(disk, out);
-  const values = resumed ? await parameterReader(disk, resumed) : start.values;
+  }
+}
+
+async function trainFrom(
+  { config, tokenizer, values: initial }: StartingPoint,
+  flags: Flags,
+  settings: ReturnType<typeof settingsOf>,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { out, steps } = flags;
+  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal);
+  const resumed = await resumePoint(out, flags.resume ?? false);
+  const values = resumed ? await parameterReader(disk, resumed) : initial;
   using device = await deviceOf(flags);
   say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
   using model = await createGpt1(device, config, { seed: flags.seed, ...(values ? { values } : {}) });
@@ -129,7 +162,7 @@ async function pretrain(flags: Flags): Promise<void> {
     seed: flags.seed,
   });
   const every = Math.max(1, Math.ceil(steps / 10));
-  const outcome = await follow("pretrain", signal, {
+  return await follow("pretrain", signal, {
     storage: disk,
     folder: out,
     model,
@@ -145,18 +178,15 @@ async function pretrain(flags: Flags): Promise<void> {
     },
     ...(valid && {
       validate: async () => {
-        const { loss, perplexity } = await scoreText(model, valid, { batch: flags.batch, bytes: validBytes });
+        const { loss, perplexity } = await scoreText(model, valid, {
+          batch: flags.batch,
+          bytes: validBytes,
+          signal,
+        });
         return { score: -loss, metrics: { validLoss: loss, perplexity } };
       },
     }),
   });
-  const { perplexity } = outcome.validation ?? {};
-  const quality = perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`;
-  print(
-    flags,
-    { out, ...outcome, ...outcome.validation },
-    `${out}: ${steps} steps, loss ${outcome.loss?.toFixed(4)}${quality}`,
-  );
 }
 
 interface StartingPoint {
@@ -165,7 +195,7 @@ interface StartingPoint {
   readonly values: ParameterValues | null;
 }
 
-async function startingPoint({ init, tokenizer, model, dropout }: Flags): Promise<StartingPoint> {
+async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Flags): Promise<StartingPoint> {
   if (init !== undefined) {
     if (model !== undefined) throw new UsageError("--init brings its own size: leave --model out");
     const config = await readRun(init), own = await runTokenizer(init, config);
@@ -174,7 +204,7 @@ async function startingPoint({ init, tokenizer, model, dropout }: Flags): Promis
         `${init} was trained with another tokenizer than ${tokenizer}: leave --tokenizer out`,
       );
     }
-    const values = await parameterReader(disk, await chooseCheckpoint(init));
+    const values = await parameterReader(disk, await chooseCheckpoint(init, checkpoint));
     return { config: withDropout(config.model, dropout), tokenizer: own, values };
   }
   if (tokenizer === undefined) {
@@ -254,9 +284,17 @@ async function tokensOf(
   const { tokens } = await encoded(corpus, "train");
   if (valid !== undefined) {
     const held = await encoded(valid, "valid");
+    requireTwo(held.tokens.length, `--valid ${valid}: add text to it`);
     return { train: tokens, valid: held.tokens, validBytes: held.info.bytes };
   }
   if (!validFraction) return { train: tokens, valid: null, validBytes: null };
   const cut = Math.floor(tokens.length * (1 - validFraction));
+  requireTwo(tokens.length - cut, `--valid-fraction ${validFraction}: use a larger one`);
   return { train: tokens.subarray(0, cut), valid: tokens.subarray(cut), validBytes: null };
+}
+
+// Found before training, not at the first validation.
+function requireTwo(tokens: number, remedy: string): void {
+  if (tokens >= 2) return;
+  throw new UsageError(`Cannot validate on ${tokens} token${tokens === 1 ? "" : "s"} of ${remedy}`);
 }

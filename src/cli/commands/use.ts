@@ -3,7 +3,7 @@
 
 import process from "node:process";
 import type { Command } from "commander";
-import { classificationScore, classify, prepare } from "../../tasks/classification.ts";
+import { classificationScore, classify } from "../../tasks/classification.ts";
 import { scoreText } from "../../tasks/language.ts";
 import { readLabelled } from "../../tasks/readers.ts";
 import { documents } from "../../text/corpus.ts";
@@ -21,6 +21,7 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
+import { prepareFile } from "../prepare_file.ts";
 import { type OpenRun, openRun } from "../run_folder.ts";
 
 interface UseFlags extends CommonFlags {
@@ -103,7 +104,13 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
     return;
   }
   const labels = requireLabels(run, flags.model);
-  const sequences = prepare(model.config, run.tokenizer, await readLabelled(disk, flags.data!), labels);
+  const sequences = prepareFile(
+    flags.data!,
+    model.config,
+    run.tokenizer,
+    await readLabelled(disk, flags.data!),
+    labels,
+  );
   const score = classificationScore(sequences, await classify(model, sequences, { signal }), labels.length);
   const { examples, accuracy, f1, matthews } = score;
   print(
@@ -125,7 +132,8 @@ async function predict(flags: PredictFlags): Promise<void> {
   const labels = requireLabels(run, flags.model),
     texts = flags.text === undefined ? await lines(flags.textFile!) : [flags.text];
   const examples = texts.map((text) => ({ text, label: null }));
-  const predictions = await classify(model, prepare(model.config, run.tokenizer, examples, labels));
+  const sequences = prepareFile(flags.textFile ?? "--text", model.config, run.tokenizer, examples, labels);
+  const predictions = await classify(model, sequences);
   const results = predictions.map(({ predicted, probabilities }, i) => ({
     text: texts[i],
     label: labels[predicted],
@@ -158,6 +166,7 @@ async function generateText(flags: GenerateFlags): Promise<void> {
   using device = await deviceOf(flags);
   const run = await openRun(device, flags.model, flags.checkpoint);
   using model = run.model;
+  if (prompt.trim() === "") throw new UsageError("Give --prompt at least one word to continue");
   let text = "";
   if (!json) process.stdout.write(prompt);
   const options = {
