@@ -26,7 +26,7 @@ import { openCheckpoint } from "../../train/checkpoint_folder.ts";
 import { generate } from "../../train/generate.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
 import { FEELINGS } from "../demo/lexicon.ts";
-import { type FinetuningArm, report, type ReportData } from "../demo/report.ts";
+import { best, type FinetuningArm, report, type ReportData } from "../demo/report.ts";
 import { labelled, prompts, stories } from "../demo/stories.ts";
 import { deviceOf, disk, interruptSignal, print, say, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
@@ -50,7 +50,7 @@ const SIZE = { context: 128, channels: 128, heads: 4, layers: 3 },
   HELD_OUT = 400;
 const PRETRAIN = { batch: 8, learningRate: 2.5e-3, warmup: 0.05 };
 const LABELS = { train: 300, dev: 200, test: 500 }, FINETUNE = { batch: 16, epochs: 10 };
-const RATES = { "pre-trained": [3e-4, 6e-4, 1e-3], "from scratch": [5e-4, 1e-3, 2e-3] } as const;
+const RATES = { "pre-trained": [3e-4, 6e-4, 1e-3], "from scratch": [1e-3, 2e-3, 4e-3] } as const;
 
 type Arm = keyof typeof RATES;
 
@@ -231,11 +231,9 @@ async function compareArms(
       all.push(await trainArm(device, base, data, { arm, learningRate, seed }, signal));
     }
   }
-  const top = ({ devAccuracy }: FinetuningArm) => Math.max(...devAccuracy.map(({ accuracy }) => accuracy));
-  const bestOf = (arm: Arm) => all.filter((one) => one.arm === arm).reduce((a, b) => top(b) > top(a) ? b : a);
   return {
     all,
-    best: { "pre-trained": bestOf("pre-trained"), "from scratch": bestOf("from scratch") },
+    best: { "pre-trained": best(all, "pre-trained")!, "from scratch": best(all, "from scratch")! },
     majority: majorityAccuracy(data.train, data.test),
   };
 }
@@ -287,9 +285,9 @@ function settings(config: Gpt1Config, { seed, steps }: Flags, device: Device): R
   };
 }
 
-async function summarise({ out, json }: Flags, data: ReportData, best: Arms["best"]): Promise<void> {
+async function summarise({ out, json }: Flags, data: ReportData, chosen: Arms["best"]): Promise<void> {
   const { perplexity, trigramPerplexity, majority, seconds, tokensPerSecond } = data;
-  const own = best["pre-trained"].testAccuracy, scratch = best["from scratch"].testAccuracy;
+  const own = chosen["pre-trained"].testAccuracy, scratch = chosen["from scratch"].testAccuracy;
   const result = {
     perplexity: { ...perplexity, trigram: trigramPerplexity },
     finetuned: { pretrained: own, scratch, majority },
@@ -311,8 +309,8 @@ async function summarise({ out, json }: Flags, data: ReportData, best: Arms["bes
       }   trigram ${trigramPerplexity.toFixed(2)}`,
       "",
       `accuracy on ${LABELS.test} test texts, ${LABELS.train} labels   (learning rate chosen on dev)`,
-      `  pre-trained, then fine-tuned ${percent(own)}   (${best["pre-trained"].learningRate})`,
-      `  the same model from scratch  ${percent(scratch)}   (${best["from scratch"].learningRate})`,
+      `  pre-trained, then fine-tuned ${percent(own)}   (${chosen["pre-trained"].learningRate})`,
+      `  the same model from scratch  ${percent(scratch)}   (${chosen["from scratch"].learningRate})`,
       `  always the most frequent     ${percent(majority)}`,
       "",
       `${prompt}${text}`,

@@ -131,19 +131,20 @@ function pretraining({ pretraining, heldout, trigramPerplexity, perplexity }: Re
 }
 
 function finetuning({ finetuning, majority }: ReportData): string {
+  // Curves and bars show the best run of each arm; the table has them all.
+  const shown = (["pre-trained", "from scratch"] as const).flatMap((arm) => best(finetuning, arm) ?? []);
   const accuracy = lineChart({
     title: "Accuracy on the development set during fine-tuning",
-    description: finetuning.map((arm) =>
-      `${armName(arm, finetuning)} ends at ${percent(arm.devAccuracy.at(-1)?.accuracy ?? NaN)}.`
+    description: shown.map((arm) =>
+      `${armName(arm, finetuning)} reaches ${percent(bestDev(arm))}.`
     ).join(" ") + ` The majority class is ${percent(majority)}.`,
     x: { label: "Epoch" },
     y: {
       label: "Accuracy",
       range: [0, 1],
-      format: (value) =>
-        `${Math.round(100 * value)} %`,
+      format: (value) => `${Math.round(100 * value)} %`,
     },
-    series: finetuning.map((arm) => ({
+    series: shown.map((arm) => ({
       name: armName(arm, finetuning),
       points: arm.devAccuracy.map(({ epoch, accuracy }) => [epoch, accuracy]),
     })),
@@ -151,10 +152,10 @@ function finetuning({ finetuning, majority }: ReportData): string {
   });
   const loss = lineChart({
     title: "Loss during fine-tuning",
-    description: "Training loss of each fine-tuning run over its steps.",
+    description: "Training loss of the best fine-tuning run of each arm over its steps.",
     x: { label: "Fine-tuning step" },
     y: { label: "Training loss" },
-    series: finetuning.map((arm) => ({
+    series: shown.map((arm) => ({
       name: armName(arm, finetuning),
       points: thin(arm.points.map(({ step, loss }) => [step, loss])),
     })),
@@ -162,9 +163,9 @@ function finetuning({ finetuning, majority }: ReportData): string {
   });
   const bars = barChart({
     title: "Accuracy on the test set",
-    description: "One bar for each fine-tuning run and one for the majority class.",
+    description: "One bar for the best fine-tuning run of each arm and one for the majority class.",
     bars: [
-      ...finetuning.map((arm) => ({ name: armName(arm, finetuning), value: arm.testAccuracy })),
+      ...shown.map((arm) => ({ name: armName(arm, finetuning), value: arm.testAccuracy })),
       { name: "Majority class", value: majority, muted: true },
     ],
     max: 1,
@@ -173,12 +174,12 @@ function finetuning({ finetuning, majority }: ReportData): string {
   const rows = finetuning.map((arm) => [
     armName(arm, finetuning),
     String(arm.learningRate),
-    percent(arm.devAccuracy.at(-1)?.accuracy ?? NaN),
+    percent(bestDev(arm)),
     percent(arm.testAccuracy),
   ]);
   return section("Fine-tuning", [
     figure(bars, "Share of test texts that get the right label."),
-    table("Scores", ["", "Learning rate", "Dev accuracy, last epoch", "Test accuracy"], [
+    table("Scores", ["", "Learning rate", "Dev accuracy, best epoch", "Test accuracy"], [
       ...rows,
       ["Majority class", "–", "–", percent(majority)],
     ]),
@@ -241,10 +242,14 @@ function armName({ arm, learningRate }: FinetuningArm, all: readonly FinetuningA
   return all.filter((other) => other.arm === arm).length > 1 ? `${name}, rate ${learningRate}` : name;
 }
 
-/** The run of an arm whose last dev accuracy is highest: the test set has no say in the choice. */
-function best(all: readonly FinetuningArm[], arm: FinetuningArm["arm"]): FinetuningArm | undefined {
-  const dev = (run: FinetuningArm): number => run.devAccuracy.at(-1)?.accuracy ?? -1;
-  return all.filter((run) => run.arm === arm).sort((a, b) => dev(b) - dev(a))[0];
+/** Accuracy on dev after the epoch that was kept. */
+function bestDev({ devAccuracy }: FinetuningArm): number {
+  return devAccuracy.reduce((top, { accuracy }) => Math.max(top, accuracy), -Infinity);
+}
+
+/** The run of an arm that was best on dev: the test set has no say in the choice. */
+export function best(all: readonly FinetuningArm[], arm: FinetuningArm["arm"]): FinetuningArm | undefined {
+  return all.filter((run) => run.arm === arm).toSorted((a, b) => bestDev(b) - bestDev(a))[0];
 }
 
 function thin(points: readonly (readonly [number, number])[]): [number, number][] {
