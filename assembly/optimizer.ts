@@ -28,17 +28,18 @@ export function sumSquares(x: usize, y: usize, scratch: usize, n: i32, pass: i32
  * multiples of 64; groups (G,4) f32 = [step size a, decay l2, active, unused]; norm2 (1) = squared global norm.
  * Where active is not 0: g' = g * maxNorm / max(norm, maxNorm) (g' = g if maxNorm <= 0), m = b1 m + (1-b1) g',
  * v = b2 v + (1-b2) g'², p -= a (m / (sqrt(v) + eps) + l2 p). g becomes 0 everywhere, also between segments, where
- * p, m and v stay. If the norm is not finite they stay too, so that one bad batch costs its update and nothing else.
+ * p, m and v stay. rest1 and rest2 are 1-b1 and 1-b2 as the host rounds them from float64. If the norm is not finite they stay too, so that one bad batch costs its update and nothing else.
  * Rows: blocks of 1024.
  */
 export function adam(
   segments: usize, groups: usize, norm2: usize, p: usize, g: usize, m: usize, v: usize,
-  n: i32, S: i32, beta1Bits: i32, beta2Bits: i32, epsBits: i32, maxNormBits: i32,
+  n: i32, S: i32, beta1Bits: i32, rest1Bits: i32, beta2Bits: i32, rest2Bits: i32, epsBits: i32, maxNormBits: i32,
   pass: i32, begin: i32, end: i32,
 ): void {
   const first = blockStart(begin, n), stop = blockStart(end, n);
   if (first >= stop) return;
-  const b1 = reinterpret<f32>(beta1Bits), b2 = reinterpret<f32>(beta2Bits), eps = reinterpret<f32>(epsBits);
+  const b1 = reinterpret<f32>(beta1Bits), b2 = reinterpret<f32>(beta2Bits);
+  const c1 = reinterpret<f32>(rest1Bits), c2 = reinterpret<f32>(rest2Bits), eps = reinterpret<f32>(epsBits);
   const maxNorm = reinterpret<f32>(maxNormBits), norm = sqrt<f32>(load<f32>(norm2));
   const used = norm < Infinity ? S : 0; // no segment where the norm is infinite or NaN
   const clip = maxNorm > 0 ? maxNorm / max<f32>(norm, maxNorm) : <f32>1;
@@ -47,7 +48,7 @@ export function adam(
     const from = max(first, load<i32>(segment)), to = min(stop, load<i32>(segment, 4));
     if (from >= stop) break;
     if (from < to && load<f32>(group, 8) != 0) {
-      update(p, g, m, v, from, to, b1, b2, eps, clip, load<f32>(group), load<f32>(group, 4));
+      update(p, g, m, v, from, to, b1, c1, b2, c2, eps, clip, load<f32>(group), load<f32>(group, 4));
     }
   }
   memory.fill(g + (<usize>first << 2), 0, <usize>(stop - first) << 2);
@@ -67,9 +68,9 @@ function firstSegment(segments: usize, S: i32, element: i32): i32 {
 /** Adam on elements from..to, which lie in one segment. */
 function update(
   p: usize, g: usize, m: usize, v: usize, from: i32, to: i32,
-  b1: f32, b2: f32, eps: f32, clip: f32, a: f32, l2: f32,
+  b1: f32, c1: f32, b2: f32, c2: f32, eps: f32, clip: f32, a: f32, l2: f32,
 ): void {
-  const keep1 = f32x4.splat(b1), keep2 = f32x4.splat(b2), new1 = f32x4.splat(1 - b1), new2 = f32x4.splat(1 - b2);
+  const keep1 = f32x4.splat(b1), keep2 = f32x4.splat(b2), new1 = f32x4.splat(c1), new2 = f32x4.splat(c2);
   const clips = f32x4.splat(clip), epss = f32x4.splat(eps), step = f32x4.splat(-a), decay = f32x4.splat(l2);
   for (let i = from; i < to; i += 4) {
     const at = <usize>i << 2, rest = to - i;

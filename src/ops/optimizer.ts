@@ -56,18 +56,23 @@ export const adam: Op<AdamConstants> = {
     return [p, g, m, v].map(({ shape }) => ({ dtype: "f32", shape }));
   },
   dims: ([segments, , , p]) => [sizeOf(p.shape), segments.shape[0]],
-  floats: ({ beta1, beta2, epsilon, maxNorm }) => [beta1, beta2, epsilon, maxNorm],
+  floats: ({ beta1, beta2, epsilon, maxNorm }) => [beta1, 1 - beta1, beta2, 1 - beta2, epsilon, maxNorm],
   rows: ([n]) => blocks(n),
   inPlace: [0, 1, 2, 3].map((output) => ({ output, input: output + 3, kind: "into" })),
-  reference([segments, groups, squared], [p, g, m, v], [, S], [beta1, beta2, epsilon, maxNorm]) {
+  reference(
+    [segments, groups, squared],
+    [p, g, m, v],
+    [, S],
+    [beta1, rest1, beta2, rest2, epsilon, maxNorm],
+  ) {
     const norm = Math.sqrt(squared[0]), clip = maxNorm > 0 ? maxNorm / Math.max(norm, maxNorm) : 1;
     for (let s = 0; Number.isFinite(norm) && s < S; s++) {
       const [begin, end, group] = segments.subarray(3 * s, 3 * s + 3);
       const [rate, decay, active] = groups.subarray(4 * group, 4 * group + 3);
       for (let i = begin; active !== 0 && i < end; i++) {
         const d = g[i] * clip;
-        m[i] = beta1 * m[i] + (1 - beta1) * d;
-        v[i] = beta2 * v[i] + (1 - beta2) * d * d;
+        m[i] = beta1 * m[i] + rest1 * d;
+        v[i] = beta2 * v[i] + rest2 * d * d;
         p[i] -= rate * (m[i] / (Math.sqrt(v[i]) + epsilon) + decay * p[i]);
       }
     }
