@@ -26,10 +26,10 @@ export function sumSquares(x: usize, y: usize, scratch: usize, n: i32, pass: i32
 /**
  * One Adam step on a page of n floats, p, g, m, v (n). segments (S,3) i32 = [begin, end, group], sorted, begins
  * multiples of 64; groups (G,4) f32 = [step size a, decay l2, active, unused]; norm2 (1) = squared global norm.
- * Where active is not 0: g' = g * maxNorm / max(norm, maxNorm) (g' = g if maxNorm <= 0), m = b1 m + (1-b1) g',
- * v = b2 v + (1-b2) g'², p -= a (m / (sqrt(v) + eps) + l2 p). g becomes 0 everywhere, also between segments, where
- * p, m and v stay. rest1 and rest2 are 1-b1 and 1-b2 as the host rounds them from float64. If the norm is not finite they stay too, so that one bad batch costs its update and nothing else.
- * Rows: blocks of 1024.
+ * Where active is not 0: g' = g * maxNorm / max(norm, maxNorm) (g' = g if maxNorm <= 0), m = b1 m + rest1 g',
+ * v = b2 v + rest2 g'², p -= a (m / (sqrt(v) + eps) + l2 p); rest1 and rest2 are 1-b1 and 1-b2 as the host rounds them from
+ * float64. g becomes 0 everywhere, also between segments, where p, m and v stay. If the norm is not finite they stay
+ * too, so that one bad batch costs its update and nothing else. Rows: blocks of 1024.
  */
 export function adam(
   segments: usize, groups: usize, norm2: usize, p: usize, g: usize, m: usize, v: usize,

@@ -6,6 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import { config, filled, type Parity, parity } from "../scripts/parity_model.ts";
 import { openReference } from "../src/backends/reference.ts";
 import type { Device } from "../src/backends/backend.ts";
+import { openWasm } from "../src/backends/wasm/device.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { plan } from "../src/graph/plan.ts";
 import { hidden, parameterSpecs, table } from "../src/models/gpt1.ts";
@@ -21,6 +22,13 @@ interface Tested {
 
 const devices: readonly Tested[] = [
   { name: "reference", open: openReference, tolerance: (_, decimals) => 0.501 * 10 ** -decimals },
+  ...(["relaxed", "simd"] as const).flatMap((build) =>
+    [1, 2].map((threads): Tested => ({
+      name: `WASM ${build}, ${threads} thread${threads === 1 ? "" : "s"}`,
+      open: () => openWasm({ build, threads, poison: true }),
+      tolerance: (expected) => 1e-5 * Math.max(1, Math.abs(expected)),
+    }))
+  ),
 ];
 
 type Check = (

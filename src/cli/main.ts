@@ -40,7 +40,7 @@ try {
   if (!(error instanceof Error)) throw error;
   // Work that a signal aborts has nothing to save: scoring, encoding.
   if (error instanceof Interrupted || error.name === "AbortError") {
-    say(error instanceof Interrupted ? error.message : "Stopped.");
+    say(error instanceof Interrupted ? error.message : "Stopped. What was saved before is kept.");
     process.exit(130);
   }
   say(EXPECTED.includes(error.name) ? `error: ${error.message}` : `error: ${error.stack ?? error.message}`);

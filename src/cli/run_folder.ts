@@ -74,6 +74,7 @@ export async function beginRun(
       );
     }
     requireSame(run, (await readRun(run)).settings, config.settings);
+    await sweep(run);
     return { undo: async () => {} };
   }
   const existed = await disk.stat(run) !== null, entries = existed ? await disk.list(run) : [];
@@ -83,6 +84,7 @@ export async function beginRun(
       `${run} is a folder with other things in it: choose an --out that is empty or does not exist`,
     );
   }
+  await sweep(run);
   await saveBpe(disk, `${run}/tokenizer`, tokenizer, BPE_FILES);
   await disk.write(configPath(run), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)]);
   const undo = async (): Promise<void> => {
@@ -91,6 +93,16 @@ export async function beginRun(
     for (const path of made) await disk.remove(path);
   };
   return { undo };
+}
+
+// Takes away what processes that were killed had not finished writing. Checkpoints do so for themselves.
+async function sweep(run: string): Promise<void> {
+  for (const folder of [run, `${run}/tokenizer`, `${run}/data`]) {
+    if (!await disk.stat(folder)) continue;
+    for (const { name } of await disk.list(folder)) {
+      if (name.startsWith(".tmp-")) await disk.remove(`${folder}/${name}`);
+    }
+  }
 }
 
 function requireSame(run: string, before: RunConfig["settings"], now: RunConfig["settings"]): void {

@@ -50,7 +50,12 @@ export async function createGpt1(
   const { seed = 0, classifier = null, values, frozen } = options;
   const layout = layOut(parameterSpecs(config, classifier), frozen ? { frozen } : {});
   const store = device.createStore(layout.pages);
-  await initialise(store, layout, seed, values);
+  try {
+    await initialise(store, layout, seed, values);
+  } catch (error) {
+    store.free();
+    throw error;
+  }
   return assemble(device, config, layout, classifier, store);
 }
 
@@ -101,6 +106,9 @@ function assemble(
 /**
  * Parameters for a model with other special tokens than those the values belong to: rows of tokens and positions are
  * kept, rows of special tokens are kept as far as both have them and drawn from the seed beyond. The classifier is drawn.
+ * With a shorter context the first positions are kept.
+ *
+ * @throws {RangeError} if the models differ in vocabulary or channels.
  */
 export function withSpecials(
   values: ParameterValues,
@@ -112,11 +120,18 @@ export function withSpecials(
     if (spec.name.startsWith("clf/")) return null;
     if (spec.name !== "we") return values(spec);
     const C = from.channels, specials = Math.min(from.specials, to.specials);
+    if (to.vocabSize !== from.vocabSize || to.channels !== C) {
+      throw new RangeError(
+        `Cannot start a model of ${to.vocabSize} tokens and ${to.channels} channels from one of ` +
+          `${from.vocabSize} and ${C}: they must agree`,
+      );
+    }
     const old = Float32Array.from(await values({ ...spec, shape: [tableRows(from), C] }) ?? []);
     if (old.length === 0) return null;
     const table = initialValues(spec, seed); // (V + specials + context, C)
     table.set(old.subarray(0, (from.vocabSize + specials) * C));
-    table.set(old.subarray(old.length - from.context * C), table.length - to.context * C);
+    const positions = old.subarray((from.vocabSize + from.specials) * C); // (context, C)
+    table.set(positions.subarray(0, to.context * C), table.length - to.context * C);
     return table;
   };
 }

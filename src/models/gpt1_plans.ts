@@ -46,7 +46,9 @@ function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, 
   const { batch: B, length: T, language, classifier } = run;
   const p = parametersOf(graph, layout), rows = tableRows(config);
   if (T > config.context) {
-    throw new RangeError(`Cannot record sequences of ${T} tokens: the model's context is ${config.context}; cut them`);
+    throw new RangeError(
+      `Cannot record sequences of ${T} tokens: the model's context is ${config.context}; cut them`,
+    );
   }
   const ids = graph.input("ids", [B, T, 2], "i32", { below: rows });
   const lengths = graph.input("lengths", [B], "i32", { below: T + 1 });

@@ -4,7 +4,7 @@
 
 import { BYTES } from "../core/dtype.ts";
 import { Random } from "../core/random.ts";
-import { type Shape, sizeOf } from "../core/shape.ts";
+import { type Shape, show, sizeOf } from "../core/shape.ts";
 import type { Store } from "../backends/backend.ts";
 import type { Graph, Place, Value } from "../graph/graph.ts";
 import { ALIGNMENT } from "../graph/plan.ts";
@@ -74,7 +74,11 @@ export function initialValues({ name, shape, init }: ParameterSpec, seed: number
   return values.map(() => init.deviation * random.normal());
 }
 
-/** Writes the initial values of all parameters, or those for which `values` gives nothing else. */
+/**
+ * Writes the initial values of all parameters, or those for which `values` gives nothing else.
+ *
+ * @throws {RangeError} for values of another size than their parameter.
+ */
 export async function initialise(
   store: Store,
   layout: Layout,
@@ -82,11 +86,13 @@ export async function initialise(
   values: (spec: ParameterSpec) => ArrayLike<number> | null | Promise<ArrayLike<number> | null> = () => null,
 ): Promise<void> {
   for (const segment of layout.segments) {
-    await store.write(
-      segment.place.page,
-      segment.place.offset,
-      await values(segment) ?? initialValues(segment, seed),
-    );
+    const { name, shape, place } = segment, data = await values(segment) ?? initialValues(segment, seed);
+    if (data.length !== sizeOf(shape)) {
+      throw new RangeError(
+        `Cannot set parameter ${name} ${show(shape)} to ${data.length} numbers: they belong to another model`,
+      );
+    }
+    await store.write(place.page, place.offset, data);
   }
 }
 

@@ -100,7 +100,14 @@ export function classificationSource(
       return { epoch, index };
     },
     seek(cursor) {
-      ({ epoch, index } = cursor as { epoch: number; index: number });
+      const to = cursor as { epoch: number; index: number };
+      if (!(to.epoch >= 0 && to.index >= 0 && to.index < updatesPerEpoch)) {
+        throw new RangeError(
+          `Cannot go to update ${to.index} of epoch ${to.epoch}: an epoch of these examples has updates 0 to ` +
+            `${updatesPerEpoch - 1}; resume with the data and batch of the run that was stopped`,
+        );
+      }
+      ({ epoch, index } = to);
     },
     next() {
       draw();
@@ -189,12 +196,11 @@ function epochBatches(
   groupByLength: boolean,
 ): LabelledSequence[][] {
   const shuffled = random.shuffle([...sequences]);
-  if (!groupByLength) return slices(shuffled, batch);
-  const pools = slices(shuffled, 16 * batch).map((pool) =>
-    pool.toSorted((a, b) => a.ids.length - b.ids.length)
-  );
-  const full = pools.flatMap((pool) => slices(pool, batch)).filter((part) => part.length === batch);
-  return random.shuffle(full);
+  // What fills no batch is left out before sorting, or it would always be the longest texts.
+  const kept = shuffled.slice(0, shuffled.length - shuffled.length % batch);
+  if (!groupByLength) return slices(kept, batch);
+  const pools = slices(kept, 16 * batch).map((pool) => pool.toSorted((a, b) => a.ids.length - b.ids.length));
+  return random.shuffle(pools.flatMap((pool) => slices(pool, batch)));
 }
 
 const bucketLength = ({ context }: Gpt1Config, sequences: readonly LabelledSequence[]): number => {

@@ -8,10 +8,10 @@ import type { LabelledText } from "./classification.ts";
 /** Reads a TSV file of labelled texts. Errors name file and line. */
 export async function readLabelled(storage: Storage, path: string): Promise<LabelledText[]> {
   const examples: LabelledText[] = [];
-  for await (const { text } of documents(storage, path, { extensions: [""] })) {
+  for await (const { path: file, text } of documents(storage, path, { extensions: [""] })) {
     text.split("\n").forEach((line, i) => {
       if (line.trim() === "") return;
-      const tab = line.lastIndexOf("\t"), where = `${storage.describe(path)}, line ${i + 1}`;
+      const tab = line.lastIndexOf("\t"), where = `${storage.describe(file)}, line ${i + 1}`;
       if (tab < 0) {
         throw new SyntaxError(`${where}: there is no tab; each line is text, a tab, and the label`);
       }

@@ -21,8 +21,8 @@ export function saveTraining<C, R>(
   model: Model<C, R>,
   { step, info, best = false }: { step: number; info: unknown; best?: boolean },
 ): Promise<string> {
-  const trained = model.layout.segments.some(({ place }) =>
-    model.store.pages.has(mirror(place.page, "moment1"))
+  const trained = model.layout.segments.some(({ place, frozen }) =>
+    !frozen && model.store.pages.has(mirror(place.page, "moment1"))
   );
   const files = Object.fromEntries([
     [PARAMETERS, safetensors(tensors(model, null), { format: "foreword", model: model.kind })],

@@ -73,8 +73,19 @@ export async function* generateTokens<C, R>(
   }
 }
 
+// Whose tokens the cache in a model's store holds. There is one for each batch size, and generations may take turns on it.
+const owners = new WeakMap<object, Map<number, readonly Row[]>>();
+
 // Encodes the pending tokens of all rows, in the smallest plan that holds them. Lengths are 1 or a power of two.
 async function decode<C, R>(model: Model<C, R>, rows: readonly Row[]): Promise<Float32Array | Float64Array> {
+  const owner = owners.get(model.store) ?? new Map<number, readonly Row[]>();
+  if (owner.get(rows.length) !== rows) {
+    for (const row of rows) { // what was cached is there no more
+      row.pending = row.tokens.slice(-(row.cached + row.pending.length));
+      row.cached = 0;
+    }
+    owners.set(model.store, owner.set(rows.length, rows));
+  }
   const longest = Math.max(...rows.map(({ pending }) => pending.length));
   const length = Math.min(model.context, 2 ** Math.ceil(Math.log2(longest)));
   const tokens = new Int32Array(rows.length * length);

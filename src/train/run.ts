@@ -85,7 +85,11 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   }
   await storage.makeFolder(folder);
   if (await storage.stat(metrics)) {
-    await cutMetrics(storage, metrics, (record) => Number(record.step) <= step);
+    await cutMetrics(
+      storage,
+      metrics,
+      (record) => Number(record.step) <= ("learningRate" in record ? step : validated),
+    );
   }
 
   async function* validate(): AsyncGenerator<RunEvent> {
@@ -104,6 +108,7 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     await appendLine(storage, metrics, { step, ...values });
     yield { type: "validation", step, metrics: values, best: isBest };
     if (isBest) yield await save(true);
+    else saved = -1; // or resuming would make it again
   }
   async function save(isBest = false): Promise<RunEvent> {
     const info: RunInfo = { cursor: source.cursor, best, validated, device };
@@ -113,7 +118,6 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   }
 
   if (step > 0 && step % run.validateEvery === 0) yield* validate(); // one that was interrupted
-  let since = performance.now();
   for await (const event of train(model, source, { ...options, start: step })) {
     step = event.step;
     const { loss, terms, gradientNorm, learningRate } = event;
@@ -121,10 +125,6 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     yield { type: "step", event };
     if (step % run.validateEvery === 0) yield* validate();
     if (step % run.saveEvery === 0 && saved !== step) yield await save();
-    if (performance.now() - since > 50) { // let signals, timers and servers in
-      await new Promise((resolve) => setTimeout(resolve));
-      since = performance.now();
-    }
   }
   if (!options.signal?.aborted) yield* validate();
   if (saved !== step) yield await save();

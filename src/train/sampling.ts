@@ -22,18 +22,27 @@ export function checkSampling({ temperature = 1, topK = 1, topP = 1 }: Sampling)
   if (!(topP > 0 && topP <= 1)) throw new RangeError(`Top-p is above 0 and at most 1, not ${topP}`);
 }
 
-/** The token that `chance`, a number in [0, 1), picks. Equal logits rank by token number. */
+/**
+ * The token that `chance`, a number in [0, 1), picks. Equal logits rank by token number.
+ *
+ * @throws {RangeError} if a logit is NaN or the largest is not finite: nothing can be read from such a model.
+ */
 export function sample(
   logits: ArrayLike<number>,
   chance: number,
   { temperature = 1, topK = logits.length, topP = 1 }: Sampling = {},
 ): number {
   const tokens = Array.from({ length: logits.length }, (_, i) => i);
+  const highest = tokens.reduce((best, i) => Math.max(best, logits[i]), -Infinity);
+  if (!Number.isFinite(highest)) {
+    throw new RangeError(
+      `Cannot sample a token: the largest logit is ${highest}; the model's parameters are spoilt`,
+    );
+  }
   if (temperature === 0) return tokens.reduce((best, i) => logits[i] > logits[best] ? i : best, 0);
   const filtered = topK < logits.length || topP < 1;
   const ranked = filtered ? tokens.sort((a, b) => logits[b] - logits[a] || a - b).slice(0, topK) : tokens;
-  const top = ranked.reduce((best, i) => Math.max(best, logits[i]), -Infinity);
-  const weights = ranked.map((i) => Math.exp((logits[i] - top) / temperature));
+  const weights = ranked.map((i) => Math.exp((logits[i] - highest) / temperature));
   let total = weights.reduce((a, b) => a + b, 0), count = ranked.length;
   if (topP < 1) {
     const wanted = topP * total;

@@ -3,9 +3,11 @@
 // the store at rest then. Learning rates, seeds and step numbers travel in small inputs, so nothing is recorded twice.
 
 import type { Feeds } from "../backends/backend.ts";
+import { BYTES } from "../core/dtype.ts";
 import type { Model } from "../nn/model.ts";
+import { mirror } from "../nn/parameters.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
-import { type OptimizerSettings, stepBlock, trainingPages, updatePlan } from "./update.ts";
+import { type OptimizerSettings, stepBlock, trainablePages, trainingPages, updatePlan } from "./update.ts";
 
 /** One micro-batch: what to feed, and which gradient plan takes it. */
 export interface MicroBatch<Run> {
@@ -71,6 +73,16 @@ export function prepareTraining<C, R>({ layout, store }: Model<C, R>): void {
   store.add(Object.fromEntries(pages));
 }
 
+// A step that failed half-way, as one with a loss that is not finite does, leaves gradients that are nobody's.
+async function startTraining<C, R>(model: Model<C, R>): Promise<void> {
+  const { layout, store } = model;
+  for (const [page, bytes] of trainablePages(layout)) {
+    const gradients = mirror(page, "gradients");
+    if (store.pages.has(gradients)) await store.write(gradients, 0, new Float32Array(bytes / BYTES));
+  }
+  prepareTraining(model);
+}
+
 /**
  * Trains a model until the schedule's last step.
  *
@@ -81,8 +93,9 @@ export async function* train<C, R>(
   source: TrainingSource<R>,
   { schedule, optimizer, seed, start = 0, signal }: TrainOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
-  prepareTraining(model);
-  const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length })}`;
+  await startTraining(model);
+  const groupOf = model.layout.segments.map((segment) => optimizer.groupOf(segment));
+  const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length, groupOf })}`;
   const update = model.program(key, () => updatePlan(model.layout, optimizer));
   for (let step = start; step < schedule.steps && !signal?.aborted; step++) {
     const began = performance.now();

@@ -11,7 +11,7 @@ import { type Block, Memory } from "./memory.ts";
 import { type Pool, startPool } from "./pool.ts";
 import { type BoundStep, CONTROL_WORDS, type Kernels, replayStep } from "./replay.ts";
 
-const SLICE_MS = 50;
+const SLICE_MS = 50, REPORT_MS = 20; // how long a worker's report may take to arrive
 
 /** What a module's own data and the control block may use at the bottom of memory. */
 const RESERVED = 4096, CONTROL_ADDRESS = RESERVED - 256;
@@ -20,7 +20,12 @@ class WasmStore implements Store {
   readonly pages: Map<string, number> = new Map();
   readonly blocks: Map<string, Block> = new Map();
 
-  constructor(readonly memory: Memory, pages: Readonly<Record<string, number>>) {
+  /** `giveBack` takes blocks that the store needs no more; a run under way may still be using them. */
+  constructor(
+    readonly memory: Memory,
+    readonly giveBack: (block: Block) => void,
+    pages: Readonly<Record<string, number>>,
+  ) {
     this.add(pages);
   }
 
@@ -49,21 +54,32 @@ class WasmStore implements Store {
     return block.address + offset;
   }
 
-  read(page: string, offset: number, length: number): Promise<Float32Array> {
-    return Promise.resolve(this.memory.floats(this.address(page, offset), length).slice());
+  // deno-lint-ignore require-await -- so that errors come as rejections
+  async read(page: string, offset: number, length: number): Promise<Float32Array> {
+    return this.#view(page, offset, length).slice();
   }
 
-  write(page: string, offset: number, data: ArrayLike<number>): Promise<void> {
-    this.memory.floats(this.address(page, offset), data.length).set(data);
-    return Promise.resolve();
+  // deno-lint-ignore require-await
+  async write(page: string, offset: number, data: ArrayLike<number>): Promise<void> {
+    this.#view(page, offset, data.length).set(data);
+  }
+
+  #view(page: string, offset: number, length: number): Float32Array {
+    const address = this.address(page, offset), bytes = this.pages.get(page)!;
+    if (offset < 0 || offset + length * BYTES > bytes) {
+      throw new RangeError(
+        `Cannot reach ${length} numbers at byte ${offset} of page "${page}": it has ${bytes} bytes`,
+      );
+    }
+    return this.memory.floats(address, length);
   }
 
   free(names: readonly string[] = [...this.pages.keys()]): void {
     for (const name of names) {
       const block = this.blocks.get(name);
-      if (block) this.memory.release(block);
       this.blocks.delete(name);
       this.pages.delete(name);
+      if (block) this.giveBack(block);
     }
   }
 }
@@ -89,6 +105,7 @@ class WasmDevice implements Device {
   #nextId = 0;
   #running = false;
   #closed = false;
+  #held = 0; // milliseconds of replay since other tasks were let in
 
   constructor(
     readonly memory: Memory,
@@ -102,22 +119,22 @@ class WasmDevice implements Device {
   }
 
   createStore(pages: Readonly<Record<string, number>>): Store {
-    return new WasmStore(this.memory, pages);
+    return new WasmStore(this.memory, (block) => this.#giveBack(block), pages);
   }
 
   load(plan: Plan, store: Store): Program {
     const id = this.#nextId++, pages = store as WasmStore;
-    const constants = plan.buffers.map((buffer) => {
-      if (buffer.kind !== "constant") return null;
-      const block = this.memory.allocate(buffer.bytes, `a constant of ${plan.name}`);
-      const { address } = block, { length } = buffer.data;
-      (buffer.dtype === "f32" ? this.memory.floats(address, length) : this.memory.ints(address, length)).set(
-        buffer.data,
-      );
-      return block;
-    });
-    // Addresses of a running program must not change, so memory that moves waits for its turn in the queue.
-    if (!this.#running) this.#reserve(plan);
+    const constants: (Block | null)[] = [];
+    const releaseConstants = (): void => constants.forEach((block) => block && this.memory.release(block));
+    try {
+      for (const buffer of plan.buffers) constants.push(this.#constant(buffer, plan.name));
+      // Addresses of a running program must not change, so memory that moves waits for its turn in the queue.
+      if (!this.#running) this.#reserve(plan);
+    } catch (error) {
+      releaseConstants();
+      throw error;
+    }
+    let freed = false;
     const address = (buffer: number): number => {
       const where = plan.buffers[buffer];
       if (where.kind === "temporary") return this.#region!.address + where.offset;
@@ -141,16 +158,19 @@ class WasmDevice implements Device {
         : this.memory.ints(address(buffer), sizeOf(shape));
     const run = async (feeds: Feeds): Promise<Results> => {
       if (this.#closed) throw new Error(`Cannot run ${plan.name}: the device is closed`);
+      if (freed) throw new Error(`Cannot run ${plan.name}: the program was freed; load the plan again`);
       this.#running = true;
       bind();
       if (this.poison) this.memory.floats(this.#region!.address, this.#region!.bytes / BYTES).fill(NaN);
       for (const port of plan.inputs) view(port).set(feeds[port.name]);
-      await this.#replay(id, steps);
+      await this.#replay(id, steps, plan.name);
       return Object.fromEntries(plan.outputs.map((port) => [port.name, view(port).slice()]));
     };
     const release = (): void => {
+      if (freed) return;
+      freed = true;
       this.pool?.order({ type: "forget", id });
-      constants.forEach((block) => block && this.memory.release(block));
+      releaseConstants();
     };
     return {
       plan,
@@ -164,41 +184,81 @@ class WasmDevice implements Device {
     };
   }
 
-  async #replay(id: number, steps: readonly BoundStep[]): Promise<void> {
+  async #replay(id: number, steps: readonly BoundStep[], plan: string): Promise<void> {
     const control = this.memory.ints(CONTROL_ADDRESS, CONTROL_WORDS);
     this.pool?.order({ type: "run", id });
-    let since = performance.now();
+    let since = performance.now() - this.#held;
     for (const step of steps) {
       try {
-        replayStep(this.kernels, step, 0, this.threads, control);
+        if (!replayStep(this.kernels, step, 0, this.threads, control)) throw new Error("a worker failed");
       } catch (error) {
-        Atomics.store(control, 2, 1); // workers at the barrier give up; their state is lost, so the device ends
-        this.close();
-        throw new Error(`Kernel ${step.kernel} failed: ${this.pool?.failure() ?? error}`);
+        await this.#fail(control);
+        const reason = this.pool?.failure() ?? error;
+        throw new Error(`Kernel ${step.kernel} of ${plan} failed, and the device is closed: ${reason}`);
       }
       if (performance.now() - since > SLICE_MS) {
         await new Promise((resolve) => setTimeout(resolve));
+        if (this.#closed) throw new Error(`Cannot finish ${plan}: the device was closed meanwhile`);
         since = performance.now();
       }
     }
+    this.#held = performance.now() - since;
+  }
+
+  // Threads that wait for one that failed give up. What they computed is lost and nothing tells where, so the device ends.
+  async #fail(control: Int32Array): Promise<void> {
+    this.#closed = true;
+    if (this.pool) {
+      Atomics.store(control, 2, 1);
+      Atomics.notify(control, 1);
+      await new Promise((resolve) => setTimeout(resolve, REPORT_MS));
+    }
+    this.close();
+  }
+
+  // A page may be freed while a run uses it. Every program binds again, and one whose page is gone says so.
+  #giveBack(block: Block): void {
+    this.#bindings++;
+    if (this.#running) this.#queue = this.#queue.then(() => this.memory.release(block));
+    else this.memory.release(block);
+  }
+
+  #constant(buffer: Plan["buffers"][number], plan: string): Block | null {
+    if (buffer.kind !== "constant") return null;
+    const block = this.memory.allocate(buffer.bytes, `a constant of ${plan}`);
+    const { address } = block, { length } = buffer.data;
+    const view = buffer.dtype === "f32"
+      ? this.memory.floats(address, length)
+      : this.memory.ints(address, length);
+    view.set(buffer.data);
+    return block;
   }
 
   // One region of temporaries and one workspace a thread serve all programs; they grow to the largest plan's need.
   #reserve(plan: Plan): void {
-    const grow = (block: Block | null, bytes: number, purpose: string): Block | null => {
+    const grow = (block: Block | null, bytes: number, purpose: string): Block => {
       if (block && block.bytes >= bytes) return block;
       if (block) this.memory.release(block);
       this.#bindings++;
       return this.memory.allocate(bytes, purpose);
     };
-    this.#region = grow(this.#region, plan.temporaryBytes, `the temporaries of ${plan.name}`);
-    const workspace = Math.max(0, ...plan.steps.map((step) => step.workspace ?? 0));
-    this.#workspaceBytes = Math.max(this.#workspaceBytes, Math.ceil(workspace / ALIGNMENT) * ALIGNMENT);
-    this.#workspace = grow(
-      this.#workspace,
-      this.#workspaceBytes * this.threads,
-      `the workspaces of ${plan.name}`,
-    );
+    const [region, workspace] = [this.#region, this.#workspace];
+    const most = Math.max(0, ...plan.steps.map((step) => step.workspace ?? 0));
+    const stride = Math.max(this.#workspaceBytes, Math.ceil(most / ALIGNMENT) * ALIGNMENT);
+    // Where there is no room, what the other programs need is taken again: it was free just now.
+    try {
+      this.#region = grow(region, plan.temporaryBytes, `the temporaries of ${plan.name}`);
+    } catch (error) {
+      if (region) this.#region = this.memory.allocate(region.bytes, "temporaries");
+      throw error;
+    }
+    try {
+      this.#workspace = grow(workspace, stride * this.threads, `the workspaces of ${plan.name}`);
+      this.#workspaceBytes = stride;
+    } catch (error) {
+      if (workspace) this.#workspace = this.memory.allocate(workspace.bytes, "workspaces");
+      throw error;
+    }
   }
 
   bytes(): number {

@@ -64,7 +64,7 @@ function work(send: (report: unknown) => void, replay: typeof replayStep): (mess
     } else {
       try {
         for (const step of programs.get(message.id)!) {
-          replay(kernels, step, start.thread, start.threads, control);
+          if (!replay(kernels, step, start.thread, start.threads, control)) return;
         }
       } catch (error) {
         Atomics.store(control, 2, 1);
@@ -104,7 +104,10 @@ function spawn(onReport: (report: Report) => void): Port {
     const url = URL.createObjectURL(new Blob([webSource()], { type: "text/javascript" }));
     const worker = new Worker(url, { type: "module", name: "foreword" });
     worker.onmessage = ({ data }: MessageEvent<Report>) => onReport(data);
-    worker.onerror = (event) => onReport({ error: event.message });
+    worker.onerror = (event) => {
+      event.preventDefault(); // it is reported; unhandled, it would end the process
+      onReport({ error: event.message });
+    };
     return {
       send: (message) => worker.postMessage(message),
       release: () => {},

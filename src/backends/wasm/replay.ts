@@ -18,14 +18,17 @@ export type Kernels = Readonly<Record<string, (...args: number[]) => void>>;
 /** Words of the control block in shared memory: threads at the barrier, barriers passed, and whether a thread failed. */
 export const CONTROL_WORDS = 3;
 
-/** Runs one step on thread `thread` of `threads`. A single thread never touches `control`. */
+/**
+ * Runs one step on thread `thread` of `threads`; whether to go on: not after another thread has failed. A single thread
+ * never touches `control`.
+ */
 export function replayStep(
   kernels: Kernels,
   { kernel, args, rows }: BoundStep,
   thread: number,
   threads: number,
   control: Int32Array,
-): void {
+): boolean {
   const run = kernels[kernel], at = args.length - 3;
   for (let pass = 0; pass < rows.length; pass++) {
     const begin = Math.floor(rows[pass] * thread / threads),
@@ -46,8 +49,9 @@ export function replayStep(
     }
     for (let spin = 0; spin < 4000 && Atomics.load(control, 1) === generation; spin++);
     while (Atomics.load(control, 1) === generation) {
-      if (Atomics.load(control, 2) !== 0) throw new Error("a worker thread failed");
+      if (Atomics.load(control, 2) !== 0) return false;
       Atomics.wait(control, 1, generation, 500);
     }
   }
+  return true;
 }

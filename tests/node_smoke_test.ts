@@ -1,0 +1,88 @@
+// The same library code on Node 20, 22, 24 and Deno: bundled once, run under each, and the numbers compared bit for bit.
+// Node 20 has no relaxed SIMD, so it is compared with Deno held to the plain build. A Node that npx cannot fetch is a
+// skip with a printed reason, except where CI is set: there it is a failure.
+
+import { assert, assertEquals, assertNotMatch } from "@std/assert";
+import type { BuildName } from "../src/backends/wasm/builds.ts";
+import { openWasm } from "../src/backends/wasm/device.ts";
+import { memoryStorage } from "../src/core/memory_storage.ts";
+import { type Smoke, smoke } from "./smoke/smoke.ts";
+
+const CONFIG = new URL("../deno.json", import.meta.url).pathname;
+const MAIN = new URL("./smoke/main.ts", import.meta.url).pathname;
+const BUILDS: Readonly<Record<string, BuildName>> = { 20: "simd", 22: "relaxed", 24: "relaxed" };
+const PATIENCE = 120_000; // ms; npx may have to download a Node first
+
+let folder: string, bundle: string;
+
+Deno.test.beforeAll(async () => {
+  folder = await Deno.makeTempDir({ prefix: "foreword-node-" });
+  bundle = `${folder}/smoke.mjs`;
+  const { success, stderr } = await run(Deno.execPath(), ["bundle", "--config", CONFIG, "-o", bundle, MAIN]);
+  assert(success, stderr);
+});
+Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
+
+interface Result {
+  readonly success: boolean;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(program: string, args: readonly string[]): Promise<Result> {
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  try {
+    const { success, stdout, stderr, signal } = await new Deno.Command(program, {
+      args: [...args],
+      cwd: folder,
+      stdin: "null",
+      signal: AbortSignal.timeout(PATIENCE),
+    }).output();
+    const late = signal === "SIGTERM" ? `\nit did not end within ${PATIENCE / 1000} s` : "";
+    return { success, stdout: decode(stdout), stderr: decode(stderr) + late };
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return { success: false, stdout: "", stderr: `there is no program ${program}` };
+  }
+}
+
+// In this process, for comparison.
+async function expected(build: BuildName): Promise<Smoke> {
+  const device = await openWasm({ build, threads: 1 });
+  try {
+    return await smoke(device, memoryStorage());
+  } finally {
+    device.close();
+  }
+}
+
+Deno.test("the bundle is plain JavaScript that Node 20 reads, without Deno's own names", async () => {
+  const text = await Deno.readTextFile(bundle);
+  assertNotMatch(text, /^\s*(await )?using\s/m);
+  assertNotMatch(text, /\bDeno\s*\.\s*\w/);
+  assertNotMatch(text, /^\s*import\s/m, "nothing is left to be found at run time");
+});
+
+for (const [version, build] of Object.entries(BUILDS)) {
+  Deno.test(`Node ${version} gives the numbers of Deno, with 1 thread and with 2`, async () => {
+    const available = await run("npx", ["-y", `node@${version}`, "--version"]);
+    if (!available.success) {
+      assert(!Deno.env.get("CI"), `npx cannot provide Node ${version}: ${available.stderr}`);
+      return console.log(`skipped: npx cannot provide Node ${version}: ${available.stderr.trim()}`);
+    }
+    assertEquals(available.stdout.trim().split(".")[0], `v${version}`);
+    const root = await Deno.makeTempDir({ dir: folder });
+    const { success, stdout, stderr } = await run("npx", ["-y", `node@${version}`, bundle, root]);
+    assert(success, stderr);
+    const want = await expected(build);
+    assertEquals(want.steps.length, 3);
+    assertEquals(want.tokens.length, 8);
+    assertEquals(
+      stdout.trimEnd().split("\n").map((line) => JSON.parse(line)),
+      [
+        { description: `WASM ${build}, 1 thread`, ...want },
+        { description: `WASM ${build}, 2 threads`, ...want },
+      ],
+    );
+  });
+}
