@@ -311,6 +311,12 @@ function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: 
   }
 }
 
+/** How many new tokens of a row are live; never more than the row holds or its cache has room for. */
+function newTokens(extents: usize, b: i32, T: i32, N: i32): i32 {
+  const offset = load<i32>(extents + (<usize>b << 3)), count = load<i32>(extents + (<usize>b << 3), 4);
+  return offset < 0 ? 0 : max(0, min(count, min(T, N - offset)));
+}
+
 /**
  * Causal attention of T new tokens over caches of N. qkv (B,T,3C); extents (B,2) i32 = [offset, count]: the first
  * `count` tokens are live and stand at positions offset..offset+count-1; y (B,T,C), 0 for dead rows; caches (B,N,C).
@@ -325,9 +331,9 @@ export function cachedAttention(
   const ldOut = <usize>(H * D) << 2, ld = ldOut * 3;
   if (pass == 0) {
     for (let b = begin; b < end; b++) {
-      const offset = load<i32>(extents + (<usize>b << 3)), count = load<i32>(extents + (<usize>b << 3), 4);
+      const offset = load<i32>(extents + (<usize>b << 3)), count = newTokens(extents, b, T, N);
       const cache = (<usize>b * <usize>N + <usize>offset) * ldOut, from = qkv + <usize>b * <usize>T * ld + ldOut;
-      for (let i: usize = 0; i < <usize>max(0, count); i++) {
+      for (let i: usize = 0; i < <usize>count; i++) {
         memory.copy(kCache + cache + i * ldOut, from + i * ld, ldOut);
         memory.copy(vCache + cache + i * ldOut, from + i * ld + ldOut, ldOut);
       }
@@ -339,7 +345,7 @@ export function cachedAttention(
   let head = -1, packed = 0;
   for (let row = begin; row < end; row++) {
     const bh = row / blocks, b = bh / H, first = (row - bh * blocks) << 3, column = <usize>((bh - b * H) * D) << 2;
-    const offset = load<i32>(extents + (<usize>b << 3)), live = load<i32>(extents + (<usize>b << 3), 4);
+    const offset = load<i32>(extents + (<usize>b << 3)), live = newTokens(extents, b, T, N);
     const count = min(8, T - first), queries = max(0, min(count, live - first)), limit = offset + first + queries;
     const cache = <usize>b * <usize>N * ldOut + column, start = <usize>b * <usize>T + <usize>first;
     const q = qkv + start * ld + column, out = y + start * ldOut + column;

@@ -163,7 +163,7 @@ export const attentionGrad: Op<Attending> = {
 /**
  * Attention of new tokens over a cache. Inputs: qkv (B,T,3C), extents (B,2), key cache (B,N,C), value cache (B,N,C).
  * `extents[b]` is [offset, count]: the first `count` of the T tokens are live and stand at offset.. in the cache. Writes
- * their keys and values there; query i sees keys up to offset + i. Outputs: y (B,T,C) and both caches, in place.
+ * their keys and values there, as many as there is room for; query i sees keys up to offset + i. Outputs: y (B,T,C) and both caches, in place.
  */
 export const cachedAttention: Op<{ heads: number }> = {
   name: "cachedAttention",
@@ -200,7 +200,7 @@ export const cachedAttention: Op<{ heads: number }> = {
     const C = H * D;
     y.fill(0);
     for (let b = 0; b < B; b++) {
-      const [offset, count] = [extents[2 * b], extents[2 * b + 1]];
+      const offset = extents[2 * b], count = Math.max(0, Math.min(extents[2 * b + 1], T, N - offset));
       for (let t = 0; t < count; t++) {
         for (let c = 0; c < C; c++) {
           keys[(b * N + offset + t) * C + c] = qkv[(b * T + t) * 3 * C + C + c];
@@ -228,6 +228,7 @@ export const cachedAttention: Op<{ heads: number }> = {
     { b: 2, t: 1, n: 9, h: 2, d: 3, extents: [4, 1, 8, 1] },
     { b: 3, t: 5, n: 12, h: 2, d: 4, extents: [0, 5, 3, 2, 7, 0] },
     { b: 1, t: 11, n: 40, h: 1, d: 8, extents: [28, 11] },
+    { b: 3, t: 3, n: 6, h: 1, d: 4, extents: [4, 3, 0, 5, 6, 2] },
   ].map(({ b, t, n, h, d, extents }) => ({
     inputs: [
       { shape: [b, t, 3 * h * d] },

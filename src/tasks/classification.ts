@@ -184,6 +184,11 @@ export function classificationScore(
 }
 
 function predict(logits: readonly number[]): Prediction {
+  if (!logits.every(Number.isFinite)) {
+    throw new RangeError(
+      "Cannot classify: the model's scores are not finite; its parameters are spoilt, use another checkpoint",
+    );
+  }
   const top = Math.max(...logits), exps = logits.map((logit) => Math.exp(logit - top));
   const sum = exps.reduce((a, b) => a + b, 0);
   return { predicted: logits.indexOf(top), probabilities: exps.map((value) => value / sum) };

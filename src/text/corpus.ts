@@ -45,7 +45,9 @@ export async function* documents(
 ): AsyncGenerator<Document, void, undefined> {
   const root = await storage.stat(path);
   if (root === null) {
-    throw new NotFound(`Cannot read the corpus ${storage.describe(path)}: there is no such file or folder`);
+    throw new NotFound(
+      `Cannot read the corpus ${storage.describe(path)}: there is no such file or folder; check the path`,
+    );
   }
   let files = 0, found = 0;
   for await (const file of root.kind === "file" ? [path] : filesIn(storage, path, extensions)) {
@@ -57,8 +59,14 @@ export async function* documents(
   }
   if (found > 0) return;
   const where = storage.describe(path);
-  if (files > 0) throw new RangeError(`Cannot use the corpus ${where}: it holds only blank text`);
-  throw new RangeError(`Cannot use the corpus ${where}: no file in it ends in ${extensions.join(" or ")}`);
+  if (files > 0) {
+    throw new RangeError(
+      `Cannot use the corpus ${where}: it holds only blank text; give a file with text in it`,
+    );
+  }
+  throw new RangeError(
+    `Cannot use the corpus ${where}: no file in it ends in ${extensions.join(" or ")}; add one`,
+  );
 }
 
 async function* filesIn(
