@@ -20,6 +20,7 @@ export * from "./src/graph/print.ts";
 export { type OpName, ops } from "./src/ops/mod.ts";
 export * from "./src/backends/backend.ts";
 export * from "./src/open_device.ts";
+/** Layers as functions on values: ops under the names that models use. */
 export * as nn from "./src/nn/layers.ts";
 export * from "./src/nn/model.ts";
 export * from "./src/nn/parameters.ts";

@@ -13,6 +13,7 @@ export type DeviceName = (typeof deviceNames)[number];
 
 /** Options of `openDevice`. */
 export interface DeviceOptions {
+  /** Which backend; `auto` unless given. */
   readonly device?: DeviceName;
   /** Threads, the calling one included; as many as there are cores unless given. */
   readonly threads?: number;

@@ -25,6 +25,7 @@ export interface Store {
 
 /** A plan made ready for a device. */
 export interface Program {
+  /** What it runs. */
   readonly plan: Plan;
   /** Runs once. Runs of one device are queued. */
   run(feeds: Feeds): Promise<Results>;
@@ -50,6 +51,7 @@ export interface Device extends Disposable {
 
 /** The device has no room. The message says how much was asked for and what would fit. */
 export class OutOfMemory extends Error {
+  /** As it prints and as it can be told apart: `OutOfMemory`. */
   override readonly name = "OutOfMemory";
 }
 

@@ -56,6 +56,7 @@ export class Random {
   #draws = 0;
   #spare: number | null = null;
 
+  /** Starts at draw 0. The seed counts modulo 2^32; another stream name gives other numbers. */
   constructor(seed: number, stream: string) {
     this.#seed = seed >>> 0;
     this.#stream = streamOf(stream);

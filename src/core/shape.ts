@@ -27,7 +27,9 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** Sizes that do not fit together. The graph completes the message with the scope in which it happened. */
 export class ShapeError extends RangeError {
+  /** `RangeError`, as callers see it: they need not know this class. */
   override readonly name = "RangeError";
+  /** The message reads "`action` in `scope`: `reason`", without "in" for an empty scope. */
   constructor(readonly action: string, readonly reason: string, scope = "") {
     super(`${action}${scope && ` in ${scope}`}: ${reason}`);
   }

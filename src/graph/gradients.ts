@@ -19,7 +19,9 @@ export interface Gradients {
 
 /** A parameter and the state in which its gradient accumulates. */
 export interface Wanted {
+  /** The state to differentiate with respect to, as `Graph.state` gave it. */
   readonly parameter: Value;
+  /** A state of the same shape. Assign the gradient to it to accumulate over runs. */
   readonly into: Value;
 }
 

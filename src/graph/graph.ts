@@ -9,13 +9,17 @@ import type { Attrs, Op, TensorType } from "./op.ts";
 
 /** Where a state's bytes live: a byte offset into a named page of the store. */
 export interface Place {
+  /** Name of the page: `parameters/0`, `gradients/0`, or a state's own name. */
   readonly page: string;
+  /** Bytes from the start of the page. */
   readonly offset: number;
 }
 
 /** What outlives a run: parameters, gradients, moments, caches. Plans share states by name. */
 export interface State extends TensorType {
+  /** Unique in a graph: reading the name again gives the same value. */
   readonly name: string;
+  /** The bytes it occupies; two states of one plan must not overlap. */
   readonly place: Place;
   /** Whether gradients flow to it. Reads of every other state stop gradients. */
   readonly parameter: boolean;
@@ -23,16 +27,23 @@ export interface State extends TensorType {
 
 /** One recorded application of an op. */
 export interface Node {
+  /** The definition; the type of its attributes is not kept. */
   readonly op: Op;
+  /** One for each element of `op.takes`, in its order. */
   readonly inputs: readonly Value[];
+  /** Settings of this application; empty for an op without any. */
   readonly attrs: Attrs;
+  /** One for each type that `op.infer` gave, in its order. */
   readonly outputs: readonly Value[];
+  /** Where it was recorded: `gpt1/h3/attn`. */
   readonly scope: string;
 }
 
 /** Which entries an i32 input may have: `least` to `below` - 1. Kernels do not check; whoever feeds a run does. */
 export interface Range {
+  /** The smallest entry allowed; -1 where that marks a missing target. */
   readonly least: number;
+  /** The smallest entry that is too large. */
   readonly below: number;
 }
 
@@ -45,7 +56,9 @@ export type Source =
 
 /** A tensor in a graph: type, shape and origin, no data. */
 export interface Value extends TensorType {
+  /** The recording it belongs to; no other graph accepts it. */
   readonly graph: Graph;
+  /** What computes, feeds or stores it. */
   readonly source: Source;
 }
 
@@ -62,12 +75,15 @@ export interface Value extends TensorType {
  * ```
  */
 export class Graph {
+  /** Everything applied so far; a node comes after those it depends on. */
   readonly nodes: Node[] = [];
+  /** States the run sets, each with the value it will have afterwards. */
   readonly assignments: Map<State, Value> = new Map();
   readonly #inputs = new Map<string, Value>();
   readonly #states = new Map<string, Value>();
   readonly #scopes: string[];
 
+  /** An empty recording. The name opens every scope, but random streams do not depend on it. */
   constructor(readonly name: string) {
     this.#scopes = [name];
   }

@@ -11,7 +11,9 @@ export type Attrs = Readonly<Record<string, number | boolean | readonly number[]
 
 /** The type of a value: element type and shape. */
 export interface TensorType {
+  /** Element type; an element takes four bytes. */
   readonly dtype: DType;
+  /** Sizes, outermost first; positive integers. */
   readonly shape: Shape;
 }
 
@@ -20,8 +22,11 @@ export type ReferenceArray = Float64Array | Int32Array;
 
 /** What `vjp` is handed: the recorded node and what is known of its gradients. */
 export interface VjpContext<A extends Attrs> {
+  /** What the node took, in the order of `takes`. */
   readonly inputs: readonly Value[];
+  /** What the node gave, `saved` ones included. */
   readonly outputs: readonly Value[];
+  /** The settings it was applied with. */
   readonly attrs: A;
   /** Gradient of the loss with respect to each output; `null` where the loss does not depend on it. */
   readonly douts: readonly (Value | null)[];
@@ -44,6 +49,7 @@ export interface VjpResult {
 
 /** One input of a test case. */
 export interface CaseInput {
+  /** Its sizes; `values` must hold as many numbers. */
   readonly shape: Shape;
   /** Values to use; otherwise f32 inputs are drawn from N(0, 1) and i32 inputs uniformly from [0, below). */
   readonly values?: readonly number[];
@@ -55,10 +61,13 @@ export interface CaseInput {
   readonly fixed?: boolean;
 }
 
-/** A shape to test an op with; `bench` marks the ones that are also timed. */
+/** Shapes to test an op with, or to time it with. */
 export interface Case<A extends Attrs = Attrs> {
+  /** One for each element of `takes`. */
   readonly inputs: readonly CaseInput[];
+  /** Settings to apply the op with; none unless given. */
   readonly attrs?: A;
+  /** Marks a large shape that benchmarks time and tests leave out. */
   readonly bench?: boolean;
 }
 
@@ -68,13 +77,17 @@ export interface Case<A extends Attrs = Attrs> {
  * `"into"`: the kernel only updates; the output *is* the input's storage, and the planner copies first if it still lives.
  */
 export interface InPlace {
+  /** Index of the output. */
   readonly output: number;
+  /** Index of an input of the same number of elements. */
   readonly input: number;
+  /** Whether sharing is a permission or part of what the op means. */
   readonly kind: "may" | "into";
 }
 
 /** The definition of an op. `dims` are all that its kernels know of shapes and attributes. */
 export interface Op<A extends Attrs = Attrs> {
+  /** Its key in `ops` and the name of its kernels. */
   readonly name: string;
   /** Element types of the inputs; the graph checks them before anything else. */
   readonly takes: readonly (DType | "any")[];
@@ -92,6 +105,7 @@ export interface Op<A extends Attrs = Attrs> {
   scratch?(dims: readonly number[]): number;
   /** Bytes private to each thread. None unless given. */
   workspace?(dims: readonly number[]): number;
+  /** Best first: an output takes the first input whose bytes it can have. None shared unless given. */
   readonly inPlace?: readonly InPlace[];
   /** Outputs that exist only for the gradient (means, log sums); nothing can be differentiated through them. */
   readonly saved?: readonly number[];

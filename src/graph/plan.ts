@@ -30,23 +30,31 @@ export type Buffer =
 
 /** A tensor argument of a step. */
 export interface Arg {
+  /** Index into the plan's buffers. */
   readonly buffer: number;
+  /** How the bytes are read, four to an element. */
   readonly dtype: DType;
+  /** Sizes in row-major order, without gaps; the buffer may be larger. */
   readonly shape: Shape;
 }
 
 /** One kernel call, shared out between threads pass by pass. */
 export interface Step {
+  /** Name of the op, and so of the kernel. */
   readonly op: string;
+  /** Where it was recorded, as `gpt1/h3/attn`; for people only. */
   readonly scope: string;
   /** Inputs in the op's order, without those that an output replaces. */
   readonly inputs: readonly Arg[];
+  /** All of the op's outputs, in its order; one may share a buffer with an input. */
   readonly outputs: readonly Arg[];
   /** Buffer shared by the threads during the step; `null` for an op whose kernels take none. */
   readonly scratch: number | null;
   /** Bytes private to each thread; `null` for an op whose kernels take none. */
   readonly workspace: number | null;
+  /** Integers the kernel receives after the pointers: sizes and settings. */
   readonly dims: readonly number[];
+  /** Real numbers it receives after those; float32 kernels round them. */
   readonly floats: readonly number[];
   /** Rows that each pass shares out. */
   readonly rows: readonly number[];
@@ -54,6 +62,7 @@ export interface Step {
 
 /** A tensor that enters or leaves a run by name. */
 export interface Port extends Arg {
+  /** Key in the feeds or the results of a run. */
   readonly name: string;
   /** Inputs only: which entries are allowed. */
   readonly range: Range | null;
@@ -61,11 +70,17 @@ export interface Port extends Arg {
 
 /** A program for any backend, as JSON. */
 export interface Plan {
+  /** Name and version of this format. */
   readonly format: "foreword-plan-1";
+  /** Of the graph it came from; errors of a run quote it. */
   readonly name: string;
+  /** What every run must be fed. Inputs on which nothing depends are left out. */
   readonly inputs: readonly Port[];
+  /** What a run hands back, in the order in which it was asked for. */
   readonly outputs: readonly Port[];
+  /** Temporaries, states and constants, at the indices that arguments use. */
   readonly buffers: readonly Buffer[];
+  /** In the order in which they run; each sees all that earlier ones wrote. */
   readonly steps: readonly Step[];
   /** Bytes of each slot, for backends that bind whole buffers. */
   readonly slots: readonly number[];

@@ -4,7 +4,7 @@
 // what the model is; recording it for a purpose is in gpt1_plans.ts, and training is in src/train.
 
 import type { Value } from "../graph/graph.ts";
-import { addLayerNorm, type Attend, dropout, embed, gelu, linear } from "../nn/layers.ts";
+import { addLayerNorm, dropout, embed, gelu, linear } from "../nn/layers.ts";
 import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
 
 /** What fixes the shapes and the dropout of a GPT-1. */
@@ -15,12 +15,19 @@ export interface Gpt1Config {
   readonly specials: number;
   /** Positions, T at most; the last rows of `we`. */
   readonly context: number;
+  /** Width of a hidden state, C; a multiple of `heads`. */
   readonly channels: number;
+  /** Attention heads of each block, of C / H channels each. */
   readonly heads: number;
+  /** Blocks, named `h0` on. */
   readonly layers: number;
+  /** Rate at which elements of `we` are dropped, one mask for input and output. All rates lie in [0, 1). */
   readonly embeddingDropout: number;
+  /** Rate on attention probabilities, after the softmax. */
   readonly attentionDropout: number;
+  /** Rate on what attention and the MLP add to the residual stream. */
   readonly residualDropout: number;
+  /** Rate on the hidden state that the classifier reads. */
   readonly classifierDropout: number;
 }
 
@@ -116,7 +123,8 @@ export function parameterSpecs(config: Gpt1Config, classifier: number | null = n
 
 /** What `forward` needs besides parameters: how to attend, and random numbers when training. */
 export interface Forward {
-  readonly attend: Attend;
+  /** Causal self-attention between the two projections: (B,T,3C) to (B,T,C). */
+  readonly attend: (qkv: Value) => Value;
   /** [seed, draw] (2), or `null` for no dropout. */
   readonly rng: Value | null;
 }

@@ -39,6 +39,7 @@ export function windowFeeds(
 
 /** A text prepared for classification: start, tokens, extract. */
 export interface LabelledSequence {
+  /** Token ids, start and extract included; no more than the context. */
   readonly ids: ArrayLike<number>;
   /** Class number, or -1 if unknown. */
   readonly label: number;

@@ -9,9 +9,13 @@ import type { Layout } from "./parameters.ts";
 export interface Model<Config, Run> extends Disposable {
   /** The architecture, for checkpoints: "gpt1". */
   readonly kind: string;
+  /** What fixes its shapes; plain JSON. */
   readonly config: Config;
+  /** Where it computes. The model does not own it. */
   readonly device: Device;
+  /** Pages of its parameters; training and generating add others. */
   readonly store: Store;
+  /** Where each parameter lives in the store. */
   readonly layout: Layout;
   /** Tokens that can be generated: rows 0..vocabSize-1 of the logits. */
   readonly vocabSize: number;
@@ -38,6 +42,7 @@ export interface Model<Config, Run> extends Disposable {
 export class Programs {
   readonly #programs = new Map<string, Program>();
 
+  /** No programs yet; those to come are loaded on `device` for the pages of `store`. */
   constructor(readonly device: Device, readonly store: Store) {}
 
   /** The program of a key. */

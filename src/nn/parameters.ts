@@ -13,6 +13,7 @@ import { ALIGNMENT } from "../graph/plan.ts";
 export interface ParameterSpec {
   /** As in the published checkpoint: `h0/attn/c_attn/w`. */
   readonly name: string;
+  /** Sizes, outermost first; (inputs, outputs) for weights of dense layers. */
   readonly shape: Shape;
   /** A constant, or N(0, `deviation`²). */
   readonly init: number | { readonly deviation: number };
@@ -20,12 +21,15 @@ export interface ParameterSpec {
 
 /** A parameter with its place in the store. */
 export interface Segment extends ParameterSpec {
+  /** Its page and byte offset in the store; the offset is a multiple of 256. */
   readonly place: Place;
+  /** Whether training leaves it as it is, without gradient and moments. */
   readonly frozen: boolean;
 }
 
 /** All parameters of a model and the pages that hold them. */
 export interface Layout {
+  /** In the order of the specs they were laid out from. */
   readonly segments: readonly Segment[];
   /** Bytes of each page. Trainable pages are called `parameters/0`, …, frozen ones `frozen/0`, … */
   readonly pages: Readonly<Record<string, number>>;

@@ -1,31 +1,11 @@
-// Every op there is, by family. Backends are `satisfies Record<OpName, …>` over this object, so that a missing kernel is a
-// type error; the generated test suite walks it, so that a missing case is a failing test.
+// Every op there is; all.ts puts the families together. A kernel that a backend lacks is a type error by way of `OpName`;
+// the generated test suite walks `ops`, so that a missing case is a failing test.
 
 import type { Op } from "../graph/op.ts";
-import { activation } from "./activation.ts";
-import { attentions } from "./attention.ts";
-import { basic } from "./basic.ts";
-import { dropouts } from "./dropout.ts";
-import { embeddings } from "./embedding.ts";
-import { gather } from "./gather.ts";
-import { losses } from "./loss.ts";
-import { matmuls } from "./matmul.ts";
-import { norm } from "./norm.ts";
-import { optimizer } from "./optimizer.ts";
+import { all } from "./all.ts";
 
 /** All ops by name. */
-export const ops = {
-  ...basic,
-  ...matmuls,
-  ...attentions,
-  ...norm,
-  ...activation,
-  ...dropouts,
-  ...embeddings,
-  ...gather,
-  ...losses,
-  ...optimizer,
-} as const;
+export const ops: (typeof import("./all.ts"))["all"] = all;
 
 /** The name of an op; every backend has a kernel of each. */
 export type OpName = keyof typeof ops;

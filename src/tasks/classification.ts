@@ -13,7 +13,9 @@ import { accuracy, f1, macroF1, matthews } from "./metrics.ts";
 
 /** A text with its label; `label` is `null` where it is to be predicted. */
 export interface LabelledText {
+  /** As it was read; tokenizing and cutting come later. */
   readonly text: string;
+  /** By name, as `labelsOf` lists them. */
   readonly label: string | null;
 }
 
@@ -130,6 +132,7 @@ export function classificationSource(
 export interface Prediction {
   /** The most probable class. */
   readonly predicted: number;
+  /** One for each class, in order; they sum to 1. */
   readonly probabilities: readonly number[];
 }
 
@@ -161,10 +164,13 @@ export async function classify(
 
 /** Scores of a classifier on labelled examples. */
 export interface ClassificationScore {
+  /** How many were scored. */
   readonly examples: number;
+  /** Share of correct predictions, in [0, 1]. */
   readonly accuracy: number;
   /** F1 of the second label for two classes (the usual positive one), else the mean over classes. */
   readonly f1: number;
+  /** Correlation in [-1, 1]; 0 where truth or predictions have one class only. */
   readonly matthews: number;
 }
 

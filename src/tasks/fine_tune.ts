@@ -38,12 +38,15 @@ export interface FineTuneSettings {
   readonly clip?: number;
   /** Which score on dev decides the best checkpoint; accuracy unless given. */
   readonly metric?: "accuracy" | "f1" | "matthews";
+  /** Whether batches hold texts of similar length, which saves padding; false unless given. */
   readonly groupByLength?: boolean;
+  /** Seed of the order of examples and of dropout. */
   readonly seed: number;
 }
 
 /** A model to start from. */
 export interface Base {
+  /** Its sizes; `specials` is set anew for classification. */
   readonly config: Gpt1Config;
   /** Its parameters, or `null` to start from scratch. */
   readonly values: ParameterValues | null;

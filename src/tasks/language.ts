@@ -48,6 +48,7 @@ export function pretrainingSource(
 export interface TextScore {
   /** Mean negative log-likelihood of a token, in nats. */
   readonly loss: number;
+  /** exp(`loss`), per token. */
   readonly perplexity: number;
   /** Tokens that were predicted: all but the first. */
   readonly tokens: number;

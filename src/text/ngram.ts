@@ -8,6 +8,7 @@ import type { Tokens } from "./batches.ts";
 
 /** A trained trigram model. Probabilities are natural logarithms. */
 export interface TrigramModel {
+  /** Ids are 0 to vocabSize - 1; the uniform estimate is 1 / vocabSize. */
   readonly vocabSize: number;
   /** ln p(token | the last two tokens of `context`), or the last one, or none, if `context` is that short. */
   logProbability(context: ArrayLike<number>, token: number): number;

@@ -12,7 +12,9 @@ const FORMAT = "foreword-tokens", VERSION = 1, BLOCK = 2 ** 22;
 
 /** What the JSON file beside a token file says. */
 export interface TokenFileInfo {
-  readonly format: typeof FORMAT;
+  /** Tells the description from any other JSON; readers refuse another value. */
+  readonly format: "foreword-tokens";
+  /** Of this format: 1. Readers refuse any other. */
   readonly version: number;
   /** Type of an id, little-endian. */
   readonly dtype: "uint16" | "uint32";
@@ -38,11 +40,13 @@ export interface TokenFileInfo {
 export interface TokenFile {
   /** All documents' ids, one document after another. */
   readonly tokens: Uint16Array | Uint32Array;
+  /** The description it was read by, checked against the file. */
   readonly info: TokenFileInfo;
 }
 
 /** A document as ids. */
 export interface EncodedDocument {
+  /** From 0 to the tokenizer's size - 1; gone through once. */
   readonly ids: Iterable<number>;
   /** UTF-8 bytes of its text. */
   readonly bytes: number;
@@ -55,8 +59,6 @@ export interface EncodeOptions extends CorpusOptions {
   /** Stops encoding; the promise then rejects with the signal's reason and no token file is left. */
   readonly signal?: AbortSignal;
 }
-
-type Identity = Pick<Tokenizer, "size" | "fingerprint">;
 
 /**
  * Encodes the texts at `source` (see {@link documents}) into a token file at `target`, one document in memory at a
@@ -98,7 +100,7 @@ export function encodeCorpus(
 export async function writeTokens(
   storage: Storage,
   path: string,
-  { size, fingerprint }: Identity,
+  { size, fingerprint }: Pick<Tokenizer, "size" | "fingerprint">,
   encoded: Iterable<EncodedDocument> | AsyncIterable<EncodedDocument>,
 ): Promise<TokenFileInfo> {
   const dtype = size <= 2 ** 16 ? "uint16" : "uint32", width = dtype === "uint16" ? 2 : 4;

@@ -18,11 +18,15 @@ export interface Validation {
 
 /** A run to train. */
 export interface Run<C, R> {
+  /** What holds the run folder. */
   readonly storage: Storage;
   /** The run folder's path in the storage. */
   readonly folder: string;
+  /** Trained in place; its store gains pages for gradients and moments. */
   readonly model: Model<C, R>;
+  /** The data; moved to the checkpoint's cursor when resuming. */
   readonly source: TrainingSource<R>;
+  /** Passed on to `train`, except `start`, which the checkpoint decides. */
   readonly options: TrainOptions;
   /** The checkpoint to go on from; its parameters must already be in the model. */
   readonly resumed?: Checkpoint | null;
@@ -107,8 +111,10 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     validated = step;
     await appendLine(storage, metrics, { step, ...values });
     yield { type: "validation", step, metrics: values, best: isBest };
+    // A checkpoint already saved at this step does not record this validation, and resuming from it would validate
+    // again: count the step as unsaved, so that it is saved once more.
     if (isBest) yield await save(true);
-    else saved = -1; // or resuming would make it again
+    else saved = -1;
   }
   async function save(isBest = false): Promise<RunEvent> {
     const info: RunInfo = { cursor: source.cursor, best, validated, device };

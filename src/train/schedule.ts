@@ -20,7 +20,9 @@ export type ScheduleName = keyof typeof schedules;
 
 /** What fixes the learning rate at every update. */
 export interface Schedule {
+  /** The curve: a factor in [0, 1] for each update. */
   readonly name: ScheduleName;
+  /** What the factor multiplies, so the highest rate there can be. */
   readonly learningRate: number;
   /** Share of the updates spent warming up, in [0, 1]. */
   readonly warmup: number;

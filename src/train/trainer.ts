@@ -11,12 +11,15 @@ import { type OptimizerSettings, stepBlock, trainablePages, trainingPages, updat
 
 /** One micro-batch: what to feed, and which gradient plan takes it. */
 export interface MicroBatch<Run> {
+  /** What `Model.gradient` is asked for. */
   readonly run: Run;
+  /** Inputs of that plan but `rng`, which the loop adds. */
   readonly feeds: Feeds;
 }
 
 /** The data of one update. */
 export interface UpdateBatch<Run> {
+  /** Gradients are summed over these, so their weights must already hold the average. */
   readonly micro: readonly MicroBatch<Run>[];
   /** Tokens that count, for tokens per second. */
   readonly tokens: number;
@@ -24,14 +27,19 @@ export interface UpdateBatch<Run> {
 
 /** Where updates come from. The cursor is plain JSON and names the next update's data. */
 export interface TrainingSource<Run> {
+  /** Where the source stands; save it with a checkpoint. */
   readonly cursor: unknown;
+  /** Goes to a place that `cursor` gave. Throws `RangeError` if this source has no such place. */
   seek(cursor: unknown): void;
+  /** The data of the update at the cursor, which moves on. There must always be a next one. */
   next(): UpdateBatch<Run>;
 }
 
 /** Options of `train`. */
 export interface TrainOptions {
+  /** Learning rates, and how many updates there are in all. */
   readonly schedule: Schedule;
+  /** Constants of Adam, clipping and parameter groups. */
   readonly optimizer: OptimizerSettings;
   /** Seed of dropout. */
   readonly seed: number;
@@ -51,14 +59,19 @@ export interface TrainEvent {
   readonly terms: Readonly<Record<string, number>>;
   /** Global norm of the gradient before clipping. */
   readonly gradientNorm: number;
+  /** Of this update, after the schedule and before group factors and Adam's bias correction. */
   readonly learningRate: number;
+  /** Tokens that counted in this update. */
   readonly tokens: number;
+  /** Wall-clock time of the update, its data included; not what the reader did between two events. */
   readonly seconds: number;
 }
 
 /** The loss or the gradient is not a number any more. The parameters are still those before the update. */
 export class NonFiniteLoss extends Error {
+  /** As it prints and as it can be told apart: `NonFiniteLoss`. */
   override readonly name = "NonFiniteLoss";
+  /** `step` counts from 1 and is the update that was not made; `what` is "loss" or "gradient". */
   constructor(readonly step: number, what: string) {
     super(
       `The ${what} at step ${step} is not finite: training stopped before the update. ` +

@@ -11,6 +11,7 @@ import { stepSize } from "./schedule.ts";
 
 /** Parameters that are updated alike. */
 export interface Group {
+  /** For people; nothing is looked up by it. */
   readonly name: string;
   /** Multiplies the learning rate; 1 unless given. */
   readonly rateFactor?: number;
@@ -22,11 +23,15 @@ export interface Group {
 
 /** Settings of the optimizer. */
 export interface OptimizerSettings {
+  /** Share of the first moment kept at each update, in [0, 1). */
   readonly beta1: number;
+  /** Share of the second moment kept at each update, in [0, 1). */
   readonly beta2: number;
+  /** Added to the root of the second moment before dividing by it. */
   readonly epsilon: number;
   /** Global gradient norm above which gradients are scaled down; 0 for no clipping. */
   readonly maxNorm: number;
+  /** In the order of the step block's rows. */
   readonly groups: readonly Group[];
   /** Index of the group of a parameter. */
   groupOf(segment: Segment): number;
