@@ -1,10 +1,33 @@
-// Following a run on the terminal: the bar, the validations, and what an interruption says. The run itself, with its
-// checkpoints, is src/train/run.ts; this only looks at its events.
+// What commands that train share: their flags, and following a run on the terminal: the bar, the validations, what an
+// interruption says. The run itself, with its checkpoints, is src/train/run.ts; this only looks at its events.
 
-import { Interrupted, say, UsageError } from "./io.ts";
+import type { Command } from "commander";
+import { DROPOUT } from "../models/gpt1.ts";
+import { common, type CommonFlags, Interrupted, real, say, UsageError } from "./io.ts";
 import { trainingProgress } from "./progress.ts";
 import { NonFiniteLoss } from "../train/trainer.ts";
 import { type Run, type RunEvent, trainRun } from "../train/run.ts";
+
+/** Flags of every command that trains. */
+export interface TrainingFlags extends CommonFlags {
+  readonly out: string;
+  readonly dropout: number;
+  readonly clip: number;
+  /** Given alone, or with the name of the checkpoint to go on from. */
+  readonly resume?: boolean | string;
+}
+
+/** Adds the flags of every command that trains. */
+export function trainingFlags(command: Command): Command {
+  return common(command)
+    .requiredOption("--out <folder>", "the run folder to make")
+    .option("--dropout <x>", "dropout rate", real(0, 0.9), DROPOUT)
+    .option("--clip <x>", "gradient norm above which gradients are scaled down; 0 for never", real(0), 1)
+    .option(
+      "--resume [checkpoint]",
+      "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
+    );
+}
 
 /** What a followed run came to. */
 export interface Outcome {

@@ -71,10 +71,16 @@ export function configure(
       `${sizes.channels} channels cannot be shared by ${sizes.heads} heads: choose a multiple`,
     );
   }
+  return withDropout({ vocabSize, specials, ...sizes }, rate);
+}
+
+/** The configuration with one dropout rate everywhere. */
+export function withDropout<C extends Gpt1Size & Pick<Gpt1Config, "vocabSize" | "specials">>(
+  config: C,
+  rate: number,
+): C & Gpt1Config {
   return {
-    vocabSize,
-    specials,
-    ...sizes,
+    ...config,
     embeddingDropout: rate,
     attentionDropout: rate,
     residualDropout: rate,

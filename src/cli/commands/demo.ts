@@ -5,7 +5,7 @@
 import { type Command, Option } from "commander";
 import { memoryStorage } from "../../core/memory_storage.ts";
 import type { Device } from "../../backends/backend.ts";
-import { configure, type Gpt1Config } from "../../models/gpt1.ts";
+import { configure, DROPOUT, type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import type { LabelledSequence } from "../../models/gpt1_feeds.ts";
 import { prepare } from "../../tasks/classification.ts";
@@ -213,13 +213,7 @@ async function compareArms(
   seed: number,
   signal: AbortSignal,
 ): Promise<Arms> {
-  const tuned = {
-    ...config,
-    attentionDropout: 0.1,
-    residualDropout: 0.1,
-    embeddingDropout: 0.1,
-    classifierDropout: 0.1,
-  };
+  const tuned = withDropout(config, DROPOUT);
   const read = (split: keyof typeof LABELS) =>
     prepare(classifierConfig(config), tokenizer, labelled(seed, LABELS[split], split), FEELINGS);
   const data = { train: read("train"), dev: read("dev"), test: read("test") };

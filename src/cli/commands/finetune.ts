@@ -3,7 +3,7 @@
 
 import { type Command, Option } from "commander";
 import { Random } from "../../core/random.ts";
-import { DROPOUT, type Gpt1Config } from "../../models/gpt1.ts";
+import { type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import type { LabelledSequence } from "../../models/gpt1_feeds.ts";
 import { labelsOf, LAMBDA } from "../../tasks/classification.ts";
 import {
@@ -17,24 +17,12 @@ import {
 } from "../../tasks/fine_tune.ts";
 import { readLabelled } from "../../tasks/readers.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
-import {
-  common,
-  type CommonFlags,
-  deviceOf,
-  disk,
-  interruptSignal,
-  print,
-  real,
-  say,
-  UsageError,
-  whole,
-} from "../io.ts";
+import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import { prepareFile } from "../prepare_file.ts";
 import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "../run_folder.ts";
-import { follow } from "../training.ts";
-import { withDropout } from "./pretrain.ts";
+import { follow, type TrainingFlags, trainingFlags } from "../training.ts";
 
-interface Flags extends CommonFlags {
+interface Flags extends TrainingFlags {
   readonly model: string;
   readonly checkpoint?: string;
   readonly fromScratch?: boolean;
@@ -42,7 +30,6 @@ interface Flags extends CommonFlags {
   readonly train: string;
   readonly dev: string;
   readonly test?: string;
-  readonly out: string;
   readonly limit?: number;
   readonly lr: number;
   readonly epochs: number;
@@ -50,16 +37,13 @@ interface Flags extends CommonFlags {
   readonly microBatch?: number;
   readonly warmup: number;
   readonly lmCoef: number;
-  readonly dropout: number;
-  readonly clip: number;
   readonly metric: NonNullable<FineTuneSettings["metric"]>;
   readonly groupByLength?: boolean;
-  readonly resume?: boolean | string;
 }
 
 /** Adds the command. */
 export function addFinetune(program: Command): void {
-  common(program.command("finetune"))
+  trainingFlags(program.command("finetune"))
     .description("Fine-tune a pre-trained run to classify texts; the defaults are the paper's")
     .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
     .option(
@@ -72,7 +56,6 @@ export function addFinetune(program: Command): void {
     .requiredOption("--train <file>", "training examples, text<TAB>label on each line")
     .requiredOption("--dev <file>", "examples that decide which epoch is best")
     .option("--test <file>", "examples to score the best epoch on")
-    .requiredOption("--out <folder>", "the run folder to make")
     .option("--from-scratch", "start from random parameters of the same size, to see what pre-training gives")
     .option("--limit <n>", "use only so many training examples, chosen by the seed", whole(1))
     .option("--lr <x>", "peak learning rate", real(0), 6.25e-5)
@@ -81,17 +64,11 @@ export function addFinetune(program: Command): void {
     .option("--micro-batch <n>", "examples in a micro-batch; all of the update's unless given", whole(1))
     .option("--warmup <x>", "share of the updates spent warming up", real(0, 1), 0.002)
     .option("--lm-coef <x>", "weight of the auxiliary language-model loss", real(0), LAMBDA)
-    .option("--dropout <x>", "dropout rate", real(0, 0.9), DROPOUT)
-    .option("--clip <x>", "gradient norm above which gradients are scaled down; 0 for never", real(0), 1)
     .addOption(
       new Option("--metric <name>", "what decides the best epoch").choices(["accuracy", "f1", "matthews"])
         .default("accuracy"),
     )
     .option("--group-by-length", "put texts of similar length into a batch, which saves padding")
-    .option(
-      "--resume [checkpoint]",
-      "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
-    )
     .addHelpText(
       "after",
       "\nExample:\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment",

@@ -2,7 +2,7 @@
 // it is src/train/run.ts, the data src/tasks/language.ts.
 
 import { type Command, Option } from "commander";
-import { configure, DROPOUT, type Gpt1Config, type Gpt1Preset, presets } from "../../models/gpt1.ts";
+import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
@@ -12,18 +12,7 @@ import { encodeCorpus, readTokens } from "../../text/token_file.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
 import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
-import {
-  common,
-  type CommonFlags,
-  deviceOf,
-  disk,
-  interruptSignal,
-  print,
-  real,
-  say,
-  UsageError,
-  whole,
-} from "../io.ts";
+import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import {
   beginRun,
   chooseCheckpoint,
@@ -32,9 +21,9 @@ import {
   type RunConfig,
   runTokenizer,
 } from "../run_folder.ts";
-import { follow, type Outcome } from "../training.ts";
+import { follow, type Outcome, type TrainingFlags, trainingFlags } from "../training.ts";
 
-interface Flags extends CommonFlags {
+interface Flags extends TrainingFlags {
   readonly corpus: string;
   readonly valid?: string;
   readonly validFraction?: number;
@@ -42,18 +31,14 @@ interface Flags extends CommonFlags {
   readonly model?: Gpt1Preset;
   readonly init?: string;
   readonly checkpoint?: string;
-  readonly out: string;
   readonly steps: number;
   readonly batch: number;
   readonly accumulate: number;
   readonly lr?: number;
   readonly warmup?: number;
   readonly schedule: ScheduleName;
-  readonly dropout: number;
-  readonly clip: number;
   readonly saveEvery?: number;
   readonly validateEvery?: number;
-  readonly resume?: boolean | string;
 }
 
 /** Learning rates that train each size well; the last is the paper's. */
@@ -69,10 +54,9 @@ const RATES: Readonly<Record<Gpt1Preset, number>> = {
 
 /** Adds the command. */
 export function addPretrain(program: Command): void {
-  common(program.command("pretrain"))
+  trainingFlags(program.command("pretrain"))
     .description("Train a language model on text, from nothing or from an earlier run")
     .requiredOption("--corpus <path>", "a UTF-8 text file, or a folder of .txt files")
-    .requiredOption("--out <folder>", "the run folder to make")
     .requiredOption("--steps <n>", "updates to make", whole(1))
     .option("--valid <path>", "held-out text: a file or a folder")
     .option("--valid-fraction <x>", "hold out this part of the corpus, from its end", real(0, 0.5))
@@ -92,17 +76,11 @@ export function addPretrain(program: Command): void {
         "warmup_cosine",
       ),
     )
-    .option("--dropout <x>", "dropout rate", real(0, 0.9), DROPOUT)
-    .option("--clip <x>", "gradient norm above which gradients are scaled down; 0 for never", real(0), 1)
     .option("--save-every <n>", "updates between checkpoints; a tenth of the steps unless given", whole(1))
     .option(
       "--validate-every <n>",
       "updates between validations; a tenth of the steps unless given",
       whole(1),
-    )
-    .option(
-      "--resume [checkpoint]",
-      "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
     )
     .addHelpText(
       "after",
@@ -215,17 +193,6 @@ async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Fl
   }
   const loaded = await loadBpe(disk, tokenizer);
   return { config: configure(model, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
-}
-
-/** The configuration with one dropout rate everywhere. */
-export function withDropout(config: Gpt1Config, rate: number): Gpt1Config {
-  return {
-    ...config,
-    embeddingDropout: rate,
-    attentionDropout: rate,
-    residualDropout: rate,
-    classifierDropout: rate,
-  };
 }
 
 // Everything that decides what is computed, so that resuming with other settings can be refused.
