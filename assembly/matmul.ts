@@ -1,5 +1,5 @@
 // Matrix products and column sums: matmul, matmulInto, linear, columnSumInto. The packed product itself is in gemm.ts.
-// Products with at most four rows of A (decoding) read B once, as it lies, and pack nothing: the thin path.
+// Products with at most eight rows of A (decoding) read B once, as it lies, and pack nothing: the thin path.
 // Everything is f32, accumulated in f32 with k ascending from the start value (0, the old result or the bias); thin and
 // packed paths give the same bits.
 
@@ -8,12 +8,14 @@ import {
 } from "./gemm";
 import { loadPartial, madd, storePartial } from "./simd";
 
+/** Most rows of the thin path. */
+const THIN: i32 = 8;
 /** Columns of the result per row of the thin path and of columnSumInto. */
 const STRIP: i32 = 16;
 
 /**
  * y (M, N) = op(a) op(b). ta: a is stored (K, M) instead of (M, K); tb: b is stored (N, K) instead of (K, N).
- * Thin (M <= 4 and ta = 0): one pass, no scratch; row r owns columns 16 r to 16 r + 15 of y. Otherwise pass 0 packs, row r
+ * Thin (M <= 8 and ta = 0): one pass, no scratch; row r owns columns 16 r to 16 r + 15 of y. Otherwise pass 0 packs, row r
  * owning panel r of A (6 rows of op(a)), then of B (8 columns of op(b)); in pass 1 row r owns the rows of y of panel r of
  * A, or its columns of panel r of B if those are more. scratch: (6 K ceil(M/6) + 8 K ceil(N/8)) floats.
  */
@@ -44,10 +46,12 @@ function product(
   a: usize, b: usize, bias: usize, y: usize, scratch: usize,
   M: i32, N: i32, K: i32, ta: i32, tb: i32, start: i32, pass: i32, begin: i32, end: i32,
 ): void {
-  if (M <= 4 && ta == 0) {
-    if (tb == 0) thinRows(a, b, bias, y, M, N, K, start, begin, end);
-    else if (M == 1) thinDots(true, a, b, bias, y, M, N, K, start, begin, end);
-    else thinDots(false, a, b, bias, y, M, N, K, start, begin, end);
+  if (M <= THIN && ta == 0) {
+    if (tb == 0) return thinRows(a, b, bias, y, M, N, K, start, begin, end);
+    if (M == 1) return thinDots(true, a, b, bias, y, M, N, K, start, begin, end);
+    for (let m = 0; m < M; m += 4) {
+      thinDots(false, a + bytes(m, K), b, bias, y + bytes(m, N), min(4, M - m), N, K, start, begin, end);
+    }
     return;
   }
   const mP = panels(M, MR), nP = panels(N, NR);
@@ -73,7 +77,7 @@ function product(
   }
 }
 
-/** y (M <= 4 rows) from b stored (K, N): eight rows of b at a time are streamed through y, which stays in the L1 cache. */
+/** y (M <= 8 rows) from b stored (K, N): eight rows of b at a time are streamed through y, which stays in the L1 cache. */
 function thinRows(
   a: usize, b: usize, bias: usize, y: usize, M: i32, N: i32, K: i32, start: i32, begin: i32, end: i32,
 ): void {

@@ -1,6 +1,6 @@
 // Products of matrices. A tensor counts as a matrix of its last size by all the others. `matmulInto` adds to what is
 // there, which is how parameter gradients accumulate. The kernels pack both operands into panels (6 rows of the left, 8
-// columns of the right) in a first pass; a left side of at most four rows takes an unpacked path.
+// columns of the right) in a first pass; a left side of at most eight rows takes an unpacked path.
 
 import { asRows, requireShape, show } from "../core/shape.ts";
 import type { Value } from "../graph/graph.ts";
@@ -10,7 +10,7 @@ import { orZeros } from "./basic.ts";
 /** Whether an operand is stored transposed. */
 export type Transposes = { readonly ta: boolean; readonly tb: boolean };
 
-const PANEL_ROWS = 6, PANEL_COLUMNS = 8, THIN = 4;
+const PANEL_ROWS = 6, PANEL_COLUMNS = 8, THIN = 8;
 
 const panels = (
   m: number,
