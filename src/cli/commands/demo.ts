@@ -43,7 +43,7 @@ interface Flags {
   readonly steps: number;
 }
 
-// Small enough for two cores and a few minutes. Sizes and rates were chosen on other seeds than the default.
+// Small enough for two cores and a few minutes.
 const SIZE = { context: 128, channels: 128, heads: 4, layers: 3 },
   VOCABULARY = 1000,
   STORIES = 12_000,
