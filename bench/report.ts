@@ -1,7 +1,8 @@
 // What a benchmark reports: rows, printed as a table while they come in, and kept as JSON for comparisons with other
 // runs. A value is a median; only values of one invocation may be compared, because machines change between them.
 
-import { availableParallelism, cpus } from "node:os";
+import { cpus } from "node:os";
+import { coreCount } from "../src/backends/wasm/builds.ts";
 import config from "../deno.json" with { type: "json" };
 
 /** One measured number. */
@@ -37,7 +38,7 @@ export interface Report {
 }
 
 /** Cores that this process may use. */
-export const cores: number = availableParallelism();
+export const cores: number = coreCount();
 
 /** A report on this machine. */
 export function reportOf(rows: readonly Row[]): Report {

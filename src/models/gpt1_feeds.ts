@@ -20,9 +20,6 @@ export function tokenIds(
   return ids;
 }
 
-/** [seed, draw] for dropout. Draws number forward passes over the whole training. */
-export const rngFeed = (seed: number, draw: number): Int32Array => Int32Array.of(seed, draw);
-
 /** Full windows of text (B,T) with the next token of each as its target; the mean over all `sequences` of an update. */
 export function windowFeeds(
   config: Gpt1Config,
