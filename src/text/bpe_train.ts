@@ -1,11 +1,11 @@
-// Learns byte-pair merges from text, after Sennrich, Haddow and Birch, "Neural machine translation of rare words with
-// subword units" (2016): count words, then again and again merge the pair of symbols that is most frequent. Counts are
-// updated only in the words that hold the merged pair, and the queue of pairs is corrected when a stale entry comes
-// up, so a merge costs what it touches and nothing is ever counted twice.
+// Trains GPT-1's kind of tokenizer: words as code points, the last one marked as the end. Counting words is in
+// training/word_counts.ts, learning merges in training/merges.ts; here are the alphabet, the order among equals and the
+// pairs that may not be merged.
 
 import { type BpeTokenizer, createBpe, END, UNKNOWN } from "./bpe.ts";
-import { Heap } from "./heap.ts";
 import { type PretokenizerName, pretokenizers } from "./standardize.ts";
+import { learnMerges, type MergeOptions, Speller } from "./training/merges.ts";
+import { checkTraining, countWords, type Spill } from "./training/word_counts.ts";
 
 /** How to train a tokenizer. */
 export interface BpeTraining {
@@ -15,21 +15,12 @@ export interface BpeTraining {
   readonly minFrequency?: number;
   /** How text is split into words. Default `"words"`. */
   readonly pretokenizer?: PretokenizerName;
+  /** Where counts of words go that do not fit into memory. Without it, all are held in memory. */
+  readonly spill?: Spill;
   /** Called now and then with the merges made and wanted. */
   readonly onProgress?: (progress: { readonly merges: number; readonly of: number }) => void;
   /** Stops training; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-}
-
-interface Pair {
-  readonly left: number;
-  readonly right: number;
-  /** Occurrences now. */
-  count: number;
-  /** Occurrences when it last entered the queue; never less than `count`, since only new pairs gain. */
-  queued: number;
-  /** Words (by index) that hold the pair, or once did. */
-  readonly words: number[];
 }
 
 /**
@@ -50,19 +41,16 @@ interface Pair {
  */
 export async function trainBpe(
   documents: Iterable<string> | AsyncIterable<string>,
-  { vocabSize, minFrequency = 2, pretokenizer = "words", onProgress, signal }: BpeTraining,
+  { vocabSize, minFrequency = 2, pretokenizer = "words", spill, onProgress, signal }: BpeTraining,
 ): Promise<BpeTokenizer> {
-  for (const [name, value] of Object.entries({ vocabSize, minFrequency })) {
-    if (Number.isSafeInteger(value) && value >= 1) continue;
-    throw new RangeError(
-      `Cannot train a tokenizer with ${name} ${value}: it must be a positive whole number`,
-    );
+  checkTraining({ vocabSize, minFrequency });
+  async function* groups(): AsyncGenerator<Iterable<string>> {
+    for await (const text of documents) {
+      signal?.throwIfAborted();
+      yield pretokenizers[pretokenizer](text);
+    }
   }
-  const frequency = new Map<string, number>();
-  for await (const text of documents) {
-    signal?.throwIfAborted();
-    for (const word of pretokenizers[pretokenizer](text)) frequency.set(word, (frequency.get(word) ?? 0) + 1);
-  }
+  const { words: frequency } = await countWords(groups(), spill);
   frequency.delete("\n");
   if (frequency.size === 0) throw new RangeError("Cannot train a tokenizer: the documents hold no words");
 
@@ -73,15 +61,9 @@ export async function trainBpe(
         `which alone take ${smallest}; ask for more, or clean the text`,
     );
   }
-  const merges = await learn(
-    [...frequency],
-    characters,
-    vocabSize - smallest,
-    minFrequency,
-    onProgress,
-    signal,
-  );
-  if (merges.length < vocabSize - smallest) {
+  const wanted = vocabSize - smallest;
+  const merges = await learn(frequency, characters, { wanted, minFrequency, onProgress, signal });
+  if (merges.length < wanted) {
     throw new RangeError(
       `Cannot train a vocabulary of ${vocabSize} tokens: this text yields at most ${
         smallest + merges.length
@@ -103,98 +85,30 @@ function charactersByFrequency(frequency: ReadonlyMap<string, number>): string[]
 }
 
 async function learn(
-  spelled: readonly (readonly [string, number])[],
+  frequency: ReadonlyMap<string, number>,
   characters: readonly string[],
-  wanted: number,
-  minFrequency: number,
-  onProgress: BpeTraining["onProgress"],
-  signal: AbortSignal | undefined,
+  options: MergeOptions,
 ): Promise<[string, string][]> {
   const tokens = [UNKNOWN, ...characters, ...characters.map((character) => character + END)];
-  const taken = new Set([...tokens, "\n" + END]);
+  const taken = new Set([...tokens, "\n" + END]), speller = new Speller();
   const ids = new Map(characters.map((character, i) => [character, i + 1]));
-  const words = spelled.map(([word]) => {
+  for (const [word, count] of frequency) {
     const symbols = Array.from(word, (character) => ids.get(character)!);
     symbols[symbols.length - 1] += characters.length;
-    return symbols;
-  });
-
-  const pairs = new Map<number, Pair>(), stride = tokens.length + wanted;
-  /** Adds `sign` times a word's frequency to all its pairs, and gives those it had to create. */
-  function tally(index: number, sign: 1 | -1, created: Pair[]): void {
-    const symbols = words[index], count = sign * spelled[index][1];
-    for (let i = 1; i < symbols.length; i++) {
-      const left = symbols[i - 1], right = symbols[i], key = left * stride + right;
-      let pair = pairs.get(key);
-      if (pair === undefined) {
-        pair = { left, right, count: 0, queued: 0, words: [] };
-        pairs.set(key, pair);
-        created.push(pair);
-      }
-      pair.count += count;
-      // Only a pair that is new in this round can be new to the word; it is not in the queue yet.
-      if (pair.queued === 0 && pair.words.at(-1) !== index) pair.words.push(index);
-    }
+    symbols.forEach((symbol) => speller.push(symbol));
+    speller.end(count);
   }
-
-  const queue = new Heap<Pair>((a, b) =>
-    a.queued !== b.queued
-      ? a.queued > b.queued
-      : a.left !== b.left
-      ? tokens[a.left] < tokens[b.left]
-      : tokens[a.right] < tokens[b.right]
-  );
-  const enqueue = (pair: Pair): void => {
-    pair.queued = pair.count;
-    if (pair.count >= minFrequency) queue.push(pair);
-  };
-
-  const initial: Pair[] = [];
-  for (let index = 0; index < words.length; index++) tally(index, 1, initial);
-  initial.forEach(enqueue);
-
-  const merges: [string, string][] = [];
-  let rested = performance.now();
-  while (merges.length < wanted) {
-    const best = queue.pop();
-    if (best === undefined) break;
-    if (best.count < best.queued) {
-      enqueue(best);
-      continue;
-    }
-    const left = tokens[best.left], right = tokens[best.right], token = left + right;
+  const merges = await learnMerges(speller.words(), {
+    alphabet: tokens.length,
+    before: (l, r, m, s) => l !== m ? tokens[l] < tokens[m] : tokens[r] < tokens[s],
     // A token may not be spelled in two ways, nor end in a `</w>` that is text: files could not tell them apart.
-    if (taken.has(token) || token.endsWith(END) !== right.endsWith(END)) continue;
-    taken.add(token);
-    const id = tokens.push(token) - 1, created: Pair[] = [];
-    for (const index of best.words) {
-      const joined = join(words[index], best.left, best.right, id);
-      if (joined.length === words[index].length) continue;
-      tally(index, -1, created);
-      words[index] = joined;
-      tally(index, 1, created);
-    }
-    pairs.delete(best.left * stride + best.right);
-    created.forEach(enqueue);
-    merges.push([left, right]);
-    if (performance.now() - rested > 50) { // let timers, Ctrl-C and the page have a turn
-      onProgress?.({ merges: merges.length, of: wanted });
-      await new Promise((resolve) => setTimeout(resolve));
-      signal?.throwIfAborted();
-      rested = performance.now();
-    }
-  }
-  onProgress?.({ merges: merges.length, of: wanted });
-  return merges;
-}
-
-/** The symbols with each `left right`, taken from the left without overlap, replaced by `id`. */
-function join(symbols: readonly number[], left: number, right: number, id: number): number[] {
-  const joined: number[] = [];
-  for (let i = 0; i < symbols.length; i++) {
-    const match = symbols[i] === left && symbols[i + 1] === right;
-    joined.push(match ? id : symbols[i]);
-    if (match) i++;
-  }
-  return joined;
+    accept: (l, r) => {
+      const right = tokens[r], token = tokens[l] + right;
+      if (taken.has(token) || token.endsWith(END) !== right.endsWith(END)) return false;
+      taken.add(token);
+      tokens.push(token);
+      return true;
+    },
+  }, options);
+  return merges.map(([left, right]) => [tokens[left], tokens[right]]);
 }
