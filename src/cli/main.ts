@@ -2,20 +2,24 @@
 // an exit code: 1 for a mistake or a failure, 130 for an interruption.
 
 import process from "node:process";
+import { isMainThread } from "node:worker_threads";
 import { Command } from "commander";
 import { addDemo } from "./commands/demo.ts";
 import { addFinetune } from "./commands/finetune.ts";
 import { addInfo } from "./commands/info.ts";
+import { addPrepare } from "./commands/prepare.ts";
 import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
 import { addUse } from "./commands/use.ts";
 import { Interrupted, say } from "./io.ts";
+import { serve } from "./prepare_workers.ts";
 
 const program = new Command("foreword")
   .description("Pre-train, fine-tune and run language models")
   .version("0.1.0")
   .showHelpAfterError("(add --help for the flags)");
 addTokenizer(program);
+addPrepare(program, import.meta.url);
 addPretrain(program);
 addFinetune(program);
 addUse(program);
@@ -35,7 +39,8 @@ const EXPECTED = [
 ];
 
 try {
-  await program.parseAsync(process.argv);
+  if (isMainThread) await program.parseAsync(process.argv);
+  else await serve(); // a worker of `prepare`
 } catch (error) {
   if (!(error instanceof Error)) throw error;
   // Work that a signal aborts has nothing to save: scoring, encoding.

@@ -1,4 +1,4 @@
-// A progress bar on stderr with loss, tokens per second and time left. Where stderr is not a terminal, a plain line every
+// Progress bars on stderr: of training, with loss, tokens per second and time left, and of going through bytes. Where stderr is not a terminal, a plain line every
 // few seconds takes its place, so that logs stay readable.
 
 import process from "node:process";
@@ -61,5 +61,42 @@ export function trainingProgress(label: string, total: number, start = 0): Progr
     end() {
       if (terminal) bar.stop();
     },
+  };
+}
+
+/** A bar over bytes, in as many stages as there are labels. */
+export interface ByteProgress {
+  show(label: string, done: number, of: number): void;
+  end(): void;
+}
+
+/** Starts a bar when it is first shown. */
+export function byteProgress(): ByteProgress {
+  const terminal = process.stderr.isTTY === true, mega = (bytes: number): string => (bytes / 1e6).toFixed(1);
+  const bar = new SingleBar({
+    format: "{label} {bar} {done}/{all} MB  {rate} MB/s  {left} left",
+    stream: process.stderr,
+    clearOnComplete: false,
+    barsize: 24,
+  }, Presets.shades_classic);
+  let label = "", began = 0, last = 0;
+  return {
+    show(stage, done, of) {
+      const now = performance.now();
+      if (stage !== label) {
+        bar.stop();
+        label = stage;
+        began = last = now;
+        if (terminal) bar.start(of, 0, { label, done: "0", all: mega(of), rate: "-", left: "-" });
+      }
+      const rate = done / (now - began) * 1000 || 0, left = rate > 0 ? duration((of - done) / rate) : "-";
+      if (terminal) {
+        return bar.update(done, { label, done: mega(done), all: mega(of), rate: mega(rate), left });
+      }
+      if (now - last < LINE_SECONDS * 1000) return;
+      last = now;
+      say(`${label} ${mega(done)}/${mega(of)} MB  ${mega(rate)} MB/s  ${left} left`);
+    },
+    end: () => bar.stop(),
   };
 }

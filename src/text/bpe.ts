@@ -7,7 +7,7 @@
 import { sha256 } from "./digest.ts";
 import { Heap } from "./heap.ts";
 import { type PretokenizerName, pretokenizers } from "./standardize.ts";
-import type { Decoder, Tokenizer } from "./tokenizer.ts";
+import type { Decoder, Encoder, Tokenizer } from "./tokenizer.ts";
 
 /** The end-of-word mark as vocabulary files write it. */
 export const END = "</w>";
@@ -82,6 +82,35 @@ export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
     return ids;
   }
 
+  // A pre-tokenizer goes line by line and joins lines that are not blank by one newline, so a text can be cut there.
+  function encoder(): Encoder {
+    let rest = "", started = false;
+    const part = (text: string): readonly number[] => {
+      const ids = encode(text);
+      if (ids.length > 0 && started) ids.unshift(newline);
+      started ||= ids.length > 0;
+      return ids;
+    };
+    return {
+      push(text) {
+        const cut = text.lastIndexOf("\n");
+        if (cut < 0) {
+          rest += text;
+          return [];
+        }
+        const whole = rest + text.slice(0, cut);
+        rest = text.slice(cut + 1);
+        return part(whole);
+      },
+      finish() {
+        const ids = part(rest);
+        rest = "";
+        started = false;
+        return ids;
+      },
+    };
+  }
+
   function decoder(): Decoder {
     let gap = ""; // the space owed to the last word, unless a line break follows
     return {
@@ -103,7 +132,7 @@ export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
     return text.trim();
   }
 
-  return { size, fingerprint, encode, decode, decoder, tokens, characters, merges, pretokenizer };
+  return { size, fingerprint, encode, encoder, decode, decoder, tokens, characters, merges, pretokenizer };
 }
 
 const isFinal = (token: string): boolean => token.endsWith(END);

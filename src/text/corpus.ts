@@ -114,7 +114,7 @@ function decodeUtf8(data: Uint8Array, where: string): string {
 }
 
 /** Offset of the first byte that cannot belong to UTF-8 text, by table 3-7 of the Unicode standard. */
-function firstInvalid(data: Uint8Array): number {
+export function firstInvalid(data: Uint8Array): number {
   let at = 0;
   while (at < data.length) {
     const lead = data[at];

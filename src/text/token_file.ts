@@ -44,12 +44,14 @@ export interface TokenFile {
   readonly info: TokenFileInfo;
 }
 
-/** A document as ids. */
+/** A document as ids, or a part of one. */
 export interface EncodedDocument {
   /** From 0 to the tokenizer's size - 1; gone through once. */
-  readonly ids: Iterable<number>;
+  readonly ids: Iterable<number> | ArrayLike<number>;
   /** UTF-8 bytes of its text. */
   readonly bytes: number;
+  /** Whether this continues the document before. */
+  readonly continues?: boolean;
 }
 
 /** How to encode a corpus. */
@@ -94,14 +96,15 @@ export function encodeCorpus(
 }
 
 /**
- * Writes documents that are already encoded. Rejects with `RangeError` if there is not a single id, or one that the
- * tokenizer does not have.
+ * Writes documents that are already encoded. Rejects with `RangeError` if there is not a single id (unless `allowEmpty`),
+ * or one that the tokenizer does not have.
  */
 export async function writeTokens(
   storage: Storage,
   path: string,
   { size, fingerprint }: Pick<Tokenizer, "size" | "fingerprint">,
   encoded: Iterable<EncodedDocument> | AsyncIterable<EncodedDocument>,
+  { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
 ): Promise<TokenFileInfo> {
   const dtype = size <= 2 ** 16 ? "uint16" : "uint32", width = dtype === "uint16" ? 2 : 4;
   const starts: number[] = [], digests: string[] = [];
@@ -117,9 +120,10 @@ export async function writeTokens(
       return data;
     }
     for await (const document of encoded) {
-      starts.push(count);
+      if (!document.continues) starts.push(count);
       bytes += document.bytes;
-      for (const id of document.ids) {
+      const ids = Symbol.iterator in document.ids ? document.ids : Array.from(document.ids);
+      for (const id of ids) {
         if (!(id >= 0 && id < size)) {
           throw new RangeError(
             `Cannot write id ${id} to ${storage.describe(path)}: the tokenizer has ${size} ids`,
@@ -132,7 +136,7 @@ export async function writeTokens(
         if ((used += width) === BLOCK) yield await seal();
       }
     }
-    if (count === 0) {
+    if (count === 0 && !allowEmpty) {
       throw new RangeError(`Cannot write ${storage.describe(path)}: the documents hold no tokens`);
     }
     if (used > 0) yield await seal();

@@ -8,6 +8,14 @@ export interface Decoder {
   push(id: number): string;
 }
 
+/** Turns a text that arrives in pieces into ids: all it gives, joined, is what `encode` gives for the whole text. */
+export interface Encoder {
+  /** The ids that are certain by now. A piece may end anywhere but inside a surrogate pair. */
+  push(text: string): ArrayLike<number>;
+  /** The ids of what is left. The encoder then starts a new text. */
+  finish(): ArrayLike<number>;
+}
+
 /** Text to ids and back. */
 export interface Tokenizer {
   /** Number of ids; they are 0 to size - 1. */
@@ -16,6 +24,8 @@ export interface Tokenizer {
   readonly fingerprint: string;
   /** The ids of a text, without any begin or end mark. */
   encode(text: string): number[];
+  /** An encoder for texts that do not fit into memory, or are still being written. */
+  encoder(): Encoder;
   /** The text of some ids, without white space at either end. Throws `RangeError` on an id that does not exist. */
   decode(ids: Iterable<number>): string;
   /** A decoder for one stream of ids, for printing text while it is generated. */

@@ -8,6 +8,7 @@ import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
 import type { BpeTokenizer } from "../../text/bpe.ts";
 import { loadBpe } from "../../text/bpe_files.ts";
+import { readCorpusIndex, readPrepared } from "../../text/prepare/prepared.ts";
 import { encodeCorpus, readTokens } from "../../text/token_file.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
 import { type ScheduleName, schedules } from "../../train/schedule.ts";
@@ -56,7 +57,10 @@ const RATES: Readonly<Record<Gpt1Preset, number>> = {
 export function addPretrain(program: Command): void {
   trainingFlags(program.command("pretrain"))
     .description("Train a language model on text, from nothing or from an earlier run")
-    .requiredOption("--corpus <path>", "a UTF-8 text file, or a folder of .txt files")
+    .requiredOption(
+      "--corpus <path>",
+      "a UTF-8 text file, a folder of .txt files, or one made by `foreword prepare`",
+    )
     .requiredOption("--steps <n>", "updates to make", whole(1))
     .option("--valid <path>", "held-out text: a file or a folder")
     .option("--valid-fraction <x>", "hold out this part of the corpus, from its end", real(0, 0.5))
@@ -239,20 +243,25 @@ async function tokensOf(
   tokenizer: BpeTokenizer,
   signal: AbortSignal,
 ): Promise<{ train: Tokens; valid: Tokens | null; validBytes: number | null }> {
-  const encoded = async (path: string, name: string) => {
+  const encoded = async (path: string, name: string): Promise<{ tokens: Tokens; bytes: number }> => {
+    if (await readCorpusIndex(disk, path)) {
+      const { tokens, index } = await readPrepared(disk, path, tokenizer);
+      return { tokens, bytes: index.bytes };
+    }
     const target = `${out}/data/${name}.tokens`;
     if (!await disk.stat(`${target}.json`)) {
       say(`encoding ${path}`);
       await disk.makeFolder(`${out}/data`);
       await encodeCorpus(disk, path, target, tokenizer, { signal });
     }
-    return await readTokens(disk, target, tokenizer);
+    const { tokens, info } = await readTokens(disk, target, tokenizer);
+    return { tokens, bytes: info.bytes };
   };
   const { tokens } = await encoded(corpus, "train");
   if (valid !== undefined) {
     const held = await encoded(valid, "valid");
     requireTwo(held.tokens.length, `--valid ${valid}: add text to it`);
-    return { train: tokens, valid: held.tokens, validBytes: held.info.bytes };
+    return { train: tokens, valid: held.tokens, validBytes: held.bytes };
   }
   if (!validFraction) return { train: tokens, valid: null, validBytes: null };
   const cut = Math.floor(tokens.length * (1 - validFraction));
