@@ -22,16 +22,10 @@ const TERMINAL_ESCAPE = /\x1b\[[\p{Nd};]*[a-zA-Z]/gu;
 
 /** Takes apart letters that are two letters in one character: typographic (`ﬁ`) and of old code pages (`ǆ`, `ŉ`). */
 export function splitLigatures(text: string): string {
-  return text.replace(LIGATURE, (ligature) => LIGATURES[ligature]);
+  // The compatibility form has the letters, but for the long s in U+FB05, which it makes an ordinary one.
+  return text.replace(LIGATURE, (ligature) => ligature === "\ufb05" ? "ſt" : ligature.normalize("NFKC"));
 }
 
-const LIGATURES: Readonly<Record<string, string>> = {
-  ...{ "Ĳ": "IJ", "ĳ": "ij", "ŉ": "\u02bcn" },
-  ...{ "Ǆ": "DŽ", "ǅ": "Dž", "ǆ": "dž", "Ǉ": "LJ", "ǈ": "Lj", "ǉ": "lj", "Ǌ": "NJ", "ǋ": "Nj", "ǌ": "nj" },
-  ...{ "Ǳ": "DZ", "ǲ": "Dz", "ǳ": "dz" },
-  ...{ "\ufb00": "ff", "\ufb01": "fi", "\ufb02": "fl", "\ufb03": "ffi", "\ufb04": "ffl", "\ufb05": "ſt" },
-  "\ufb06": "st",
-};
 const LIGATURE = /[ĲĳŉǄ-ǌǱ-ǳ\ufb00-\ufb06]/g;
 
 /** Full-width Latin, half-width katakana and hangul, and the ideographic space, in their usual widths. */
@@ -41,7 +35,7 @@ export function normalizeWidth(text: string): string {
 
 const WIDE = /[\u3000\uff01-\uffef]/g;
 
-/** Curly quotation marks, and the apostrophe that is a letter (U+02BC), as `'` and `"`. Low marks (`‚„`) stay. */
+/** Curly quotation marks, low ones (`‚„`) too, and the apostrophe that is a letter (U+02BC), as `'` and `"`. */
 export function straightenQuotes(text: string): string {
   return text.replace(/[\u201c-\u201f]/g, '"').replace(/[\u02bc\u2018-\u201b]/g, "'");
 }

@@ -56,6 +56,9 @@ export interface FixTextOptions {
 
 // ftfy cleans at most this many code points at a time.
 const LONGEST_SEGMENT = 1_000_000;
+// ASCII but for controls, dashes, quotation marks and the ellipsis: with these alone there is no mojibake. Most English
+// text has no others.
+const MORE_THAN_PLAIN = /[^\t\n\f\r -~\u2013-\u2015\u2018-\u201f\u2026]/;
 // Lines are looked at together in slices of this many UTF-16 units, and one by one only where a slice needs more.
 const SLICE = 2 ** 15;
 
@@ -73,18 +76,19 @@ const SLICE = 2 ** 15;
  * ```
  */
 export function fixText(text: string, options: FixTextOptions = {}): string {
-  const cleaner = prepare(options);
-  let fixed = "", html = options.html ?? "auto";
+  const { quick, thorough } = prepare(options), auto = (options.html ?? "auto") === "auto";
+  let fixed = "", html = options.html !== false;
   for (let start = 0; start < text.length;) {
-    const slice = text.slice(start, endOfSlice(text, start));
+    const slice = text.slice(start, endOfSlice(text, start)), quickly = quick(slice, html);
     start += slice.length;
-    const quick = cleaner.quick(slice, html !== false);
-    for (const segment of quick === null ? linesOf(slice) : []) {
-      if (html === "auto" && segment.includes("<")) html = false;
-      fixed += cleaner.quick(segment, html !== false) ?? cleaner.thorough(segment, html !== false);
+    if (quickly !== null) fixed += quickly;
+    else {
+      for (const segment of slice.split(/(?<=\n)/)) {
+        if (auto && segment.includes("<")) html = false;
+        fixed += quick(segment, html) ?? thorough(segment, html);
+      }
     }
-    if (html === "auto" && slice.includes("<")) html = false;
-    fixed += quick ?? "";
+    if (auto && slice.includes("<")) html = false;
   }
   return fixed;
 }
@@ -103,8 +107,8 @@ function prepare({ skip = [], form = "NFC" }: FixTextOptions): Cleaner {
 
   const quick = (lines: string, html: boolean): string | null => {
     if (html && hasReferences(lines)) return null;
-    if (!/[^\t\n\f\r -~]/.test(lines)) return lines.includes("\r") ? step("lineBreaks", lines) : lines;
-    if (hasRareCharacters(lines) || mayHoldMojibake(lines)) return null;
+    if (!/[^\t\n\f -~]/.test(lines)) return lines;
+    if (MORE_THAN_PLAIN.test(lines) && (hasRareCharacters(lines) || mayHoldMojibake(lines))) return null;
     const simple = step("lineBreaks", step("quotes", lines));
     return normalize(simple) === simple ? simple : null; // what is composed anew may look like mojibake
   };
@@ -118,8 +122,6 @@ function prepare({ skip = [], form = "NFC" }: FixTextOptions): Cleaner {
   };
   return { quick, thorough };
 }
-
-const linesOf = (slice: string): readonly string[] => slice.match(/[^\n]*\n|[^\n]+$/g) ?? [];
 
 // Whole lines, or one segment of a line that is longer than a slice.
 function endOfSlice(text: string, start: number): number {
