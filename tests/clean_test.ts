@@ -193,6 +193,8 @@ table("encoding", fixEncoding, [
   ["caf├⌐", "café"],
   ["â€œlostâ€\ufffd", "“lost\ufffd"],
   ["Яâ€™s", "Я’s"],
+  ["√© – a", "√© – a"], // in MacRoman a dash and a space are not bytes D0 A0
+  ["Ã\x1a Ã©", "Ã\x1a é"], // byte 1A is a loss only where U+FFFD is encoded as it
   ["1999\x962001", "1999–2001"],
   ["&Atilde;&copy;", "&Atilde;&copy;"],
   ["Ã©À\n", "é\0"], // as with UTF-8 variants
@@ -239,6 +241,10 @@ table("references stop where HTML begins", clean(), [
   ["&lt;\na < b &lt;\n&gt;", "<\na < b &lt;\n&gt;"],
   ["&amp;\r<p>&amp;", "&amp;\n<p>&amp;"],
 ]);
+Deno.test("references stop for all that follows", () => {
+  const text = `<\n${"-".repeat(100_000)}\n&amp;`;
+  assert(fixText(text) === text);
+});
 table("references always", clean({ html: true }), [["<p>&amp;", "<p>&"]]);
 table("references never", clean({ html: false }), [["&amp;", "&amp;"]]);
 table("steps left out", clean({ skip: ["quotes", "lineBreaks", "encoding"], form: null }), [
