@@ -47,6 +47,7 @@ export * from "./src/tasks/readers.ts";
 export * from "./src/train/checkpoint.ts";
 export * from "./src/train/checkpoint_folder.ts";
 export * from "./src/train/generate.ts";
+export * from "./src/train/memory.ts";
 export * from "./src/train/run.ts";
 export * from "./src/train/safetensors.ts";
 export * from "./src/train/sampling.ts";
