@@ -219,6 +219,15 @@ Deno.test("generate repeats itself with a seed, and stops where told", async () 
   );
 });
 
+Deno.test("a run in little memory, recomputing blocks, goes on as one that keeps everything", async () => {
+  const run = await base();
+  const again = await place.json<Pretrained>(`${RUN} --recompute block --memory 5 --out again`);
+  assertEquals([again.loss, again.perplexity], [run.loss, run.perplexity]);
+  assertEquals(await losses("again"), await losses("base"));
+  // What is recomputed is no setting of a run: it may change when resuming.
+  await place.json(`${RUN} --resume --out again`);
+});
+
 Deno.test("info tells what a preset costs and what a run holds", async () => {
   await base();
   interface Info {

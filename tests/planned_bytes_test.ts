@@ -122,6 +122,18 @@ Deno.test("temporaries take at most a tenth more than what is alive at once", ()
   }
 });
 
+Deno.test("validating takes no more than training, whatever is recomputed", () => {
+  for (const [name, size] of Object.entries(presets)) {
+    for (const batch of [1, 16]) {
+      const plans = gpt1Plans(configure(size, 8000)), run = { batch, length: size.context, language: true };
+      assert(
+        plans.scores(run).temporaryBytes <= plans.gradient(run, "block").temporaryBytes,
+        `${name} ${batch}`,
+      );
+    }
+  }
+});
+
 const medium = configure("medium", 8192);
 const run: Gpt1Run = { batch: 8, length: 256, language: true }, optimizer = gpt1Optimizer;
 

@@ -21,6 +21,8 @@ import {
   LAMBDA,
 } from "./classification.ts";
 
+const SCORING_BATCH = 32;
+
 /** Settings of fine-tuning; the defaults are the paper's. */
 export interface FineTuneSettings {
   /** 6.25e-5 unless given. */
@@ -110,7 +112,7 @@ export function fineTuneRun(
       signal,
     },
     validate: async () => {
-      const score = await scoreClassifier(model, data.dev, signal);
+      const score = await scoreClassifier(model, data.dev, signal, scoringBatch(settings));
       const { accuracy, f1, matthews } = score;
       return { score: score[metric], metrics: { accuracy, f1, matthews } };
     },
@@ -122,9 +124,18 @@ export async function scoreClassifier(
   model: Gpt1,
   sequences: readonly LabelledSequence[],
   signal?: AbortSignal,
+  batch = SCORING_BATCH,
 ): Promise<ClassificationScore> {
-  return classificationScore(sequences, await classify(model, sequences, { signal }), model.classifier!);
+  return classificationScore(
+    sequences,
+    await classify(model, sequences, { batch, signal }),
+    model.classifier!,
+  );
 }
+
+/** How many texts to score at a time: no more than memory was planned for. */
+export const scoringBatch = ({ batch = SCORING_BATCH, microBatch = batch }: FineTuneSettings): number =>
+  Math.min(SCORING_BATCH, microBatch);
 
 /** Puts the parameters of a run's best checkpoint into its model. */
 export async function restoreBest(storage: Storage, folder: string, model: Gpt1): Promise<void> {

@@ -247,7 +247,7 @@ class WasmDevice implements Device {
   // Temporaries and workspaces hold nothing between runs. They make way for pages and constants and are taken again
   // behind them, so that memory has no holes where a smaller region was. The addresses of a running program stay.
   #allocate(bytes: number, purpose: string): Block {
-    if (this.#running) return this.memory.allocate(bytes, purpose);
+    if (this.#running || !this.#workspace) return this.memory.allocate(bytes, purpose);
     this.#makeWay();
     let block: Block | null = null;
     try {
@@ -293,7 +293,7 @@ class WasmDevice implements Device {
   #restore(): void {
     this.#makeWay();
     try {
-      this.#take(this.#regionBytes, this.#workspaceBytes, "the programs");
+      if (this.#addresses.length > 0) this.#take(this.#regionBytes, this.#workspaceBytes, "the programs");
     } catch {
       this.#makeWay();
     }

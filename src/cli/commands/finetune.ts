@@ -16,6 +16,7 @@ import {
   majorityAccuracy,
   restoreBest,
   scoreClassifier,
+  scoringBatch,
 } from "../../tasks/fine_tune.ts";
 import { readLabelled } from "../../tasks/readers.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
@@ -167,8 +168,8 @@ async function trainAndScore(
   const outcome = await follow("finetune", signal, run);
   await restoreBest(disk, out, model);
   const best = {
-    dev: await scoreClassifier(model, data.dev, signal),
-    test: data.test && await scoreClassifier(model, data.test, signal),
+    dev: await scoreClassifier(model, data.dev, signal, scoringBatch(settings)),
+    test: data.test && await scoreClassifier(model, data.test, signal, scoringBatch(settings)),
   };
   const majority = majorityAccuracy(data.train, data.test ?? data.dev);
   const shown = best.test ?? best.dev, percent = (x: number) => `${(100 * x).toFixed(1)} %`;
