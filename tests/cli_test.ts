@@ -49,7 +49,9 @@ Deno.test("every command explains itself", async () => {
   for (const name of names) {
     const { code, stdout } = await place.foreword(`${name} --help`);
     assertEquals(code, 0);
-    for (const flag of ["--json", "--seed", "--threads", "--device"]) assert(stdout.includes(flag), flag);
+    for (const flag of ["--json", "--seed", "--threads", "--memory", "--device"]) {
+      assert(stdout.includes(flag), flag);
+    }
   }
   const { code, stdout } = await place.foreword("--help");
   assertEquals(code, 0);

@@ -18,7 +18,7 @@ export interface PlannedBytes {
 }
 
 const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
-const sum = (values: Iterable<number>): number => [...values].reduce((total, value) => total + value, 0);
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** Bytes for each thread of the step of a plan that needs the most. */
 export const workspaceBytes = ({ steps }: Plan): number =>
@@ -54,7 +54,7 @@ export function plannedBytes({ pages, plans, threads = 1 }: {
     const { page, offset } = buffer.place;
     held.set(page, Math.max(held.get(page) ?? 0, offset + buffer.bytes));
   }
-  const store = sum(held.values().map(align));
+  const store = sum([...held.values()].map(align));
   const constants = sum(buffers.map(({ kind, bytes }) => kind === "constant" ? align(bytes) : 0));
   const temporaries = Math.max(0, ...plans.map(({ temporaryBytes }) => temporaryBytes));
   const workspaces = threads * Math.max(0, ...plans.map(workspaceBytes));

@@ -19,7 +19,17 @@ export const recomputeNames = ["none", "attention", "block"] as const;
  */
 export type Recompute = (typeof recomputeNames)[number];
 
-/** Records the part of a model that a setting is about: recomputed if it is `setting`, else as it is. */
+/**
+ * Records the part of a model that a setting is about: recomputed if it is `setting`, else as it is.
+ *
+ * @example
+ * ```ts
+ * import { Graph, nn, recomputed } from "@foreword/foreword";
+ * const graph = new Graph("example");
+ * let x = graph.input("x", [2, 3], "f32");
+ * for (let i = 0; i < 4; i++) x = graph.scope(`h${i}`, () => recomputed(graph, "block", "block", () => nn.gelu(x)));
+ * ```
+ */
 export function recomputed<T>(
   graph: Graph,
   setting: Recompute,

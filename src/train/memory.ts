@@ -33,7 +33,7 @@ export function trainingBytes<R>(
 
 /** A way to train that fits. */
 export interface Fit {
-  /** Examples in a micro-batch; it divides what was asked for, so that accumulation makes the same update. */
+  /** Examples in a micro-batch; it divides what was asked for, so that accumulation makes an update of the same examples. */
   readonly batch: number;
   /** What to recompute. */
   readonly recompute: Recompute;

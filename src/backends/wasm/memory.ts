@@ -103,7 +103,7 @@ export class Memory {
         `Cannot allocate ${mib(bytes)} for ${purpose}: ${mib(this.used)} are in use and at most ${
           mib(room)
         } more may fit. ` +
-          `Use a smaller batch with more accumulation, a shorter context or a smaller model.`,
+          `Use a smaller model, a shorter context, or smaller batches with more accumulation or recomputation.`,
       );
     }
     const grown = { address: this.#end - tail, bytes: tail + pages * PAGE };
