@@ -2,13 +2,14 @@
 // against an implementation of their own.
 
 import { Command, InvalidArgumentError, Option } from "commander";
-import { type DeviceName, deviceNames, openDevice } from "../mod.ts";
+import { type DeviceName, deviceNames, openDevice, type Recompute, recomputeNames } from "../mod.ts";
 import { FILL, type Fill, parity } from "./parity_model.ts";
 
 interface Flags {
   readonly fill: Fill;
   readonly device: DeviceName;
   readonly threads?: number;
+  readonly recompute: Recompute;
   readonly json?: boolean;
 }
 
@@ -27,6 +28,10 @@ const flags = new Command("parity")
   .option("--fill <a,b,c,d>", "constants of the rule", parseFill, FILL)
   .addOption(new Option("--device <name>", "where to compute").choices([...deviceNames]).default("auto"))
   .option("--threads <n>", "threads to use", Number)
+  .addOption(
+    new Option("--recompute <what>", "what the backward pass computes again").choices([...recomputeNames])
+      .default("none"),
+  )
   .option("--json", "print JSON")
   .parse()
   .opts<Flags>();
@@ -35,7 +40,7 @@ using device = await openDevice({
   device: flags.device,
   ...(flags.threads ? { threads: flags.threads } : {}),
 });
-const { lm, classifier, total, gradientNorm, losses } = await parity(device, { fill: flags.fill });
+const { lm, classifier, total, gradientNorm, losses } = await parity(device, flags);
 const result = { lm, classifier, total, gradientNorm, losses: losses.slice(0, 6) };
 if (flags.json) {
   console.log(JSON.stringify(result));

@@ -7,6 +7,7 @@ import type { Gpt1Config } from "../src/models/gpt1.ts";
 import { parameterSpecs } from "../src/models/gpt1.ts";
 import { gradientPlan } from "../src/models/gpt1_plans.ts";
 import { layOut, mirror } from "../src/nn/parameters.ts";
+import type { Recompute } from "../src/nn/recompute.ts";
 import { learningRate, type Schedule } from "../src/train/schedule.ts";
 import { gpt1Optimizer, stepBlock, trainingPages, updatePlan } from "../src/train/update.ts";
 
@@ -87,14 +88,18 @@ function batch(): Feeds {
 }
 
 /** Runs the model and six updates (learning rate 0.01, 10 planned, warm-up 0.2) on a device. */
-export async function parity(device: Device, { fill = FILL, maxNorm = 1 } = {}): Promise<Parity> {
+export async function parity(
+  device: Device,
+  { fill = FILL, maxNorm = 1, recompute = "none" }: { fill?: Fill; maxNorm?: number; recompute?: Recompute } =
+    {},
+): Promise<Parity> {
   const specs = parameterSpecs(config, 1), layout = layOut(specs);
   const store = device.createStore({ ...layout.pages, ...trainingPages(layout) });
   for (const [k, { name, shape, place }] of layout.segments.entries()) {
     await store.write(place.page, place.offset, filled(name, shape, k, fill));
   }
   const run = { batch: 4, length: 6, language: true, classifier: { outputs: 1, choices: 2 } };
-  const gradient = device.load(gradientPlan(layout, config, run), store);
+  const gradient = device.load(gradientPlan(layout, config, run, recompute), store);
   const settings = { ...gpt1Optimizer, maxNorm };
   const update = device.load(updatePlan(layout, settings), store);
   const schedule: Schedule = { name: "warmup_linear", learningRate: 0.01, warmup: 0.2, steps: 10 };

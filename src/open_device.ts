@@ -17,6 +17,8 @@ export interface DeviceOptions {
   readonly device?: DeviceName;
   /** Threads, the calling one included; as many as there are cores unless given. */
   readonly threads?: number;
+  /** Most bytes of memory to use on WASM; 4 GiB, all that it can have, unless given. */
+  readonly maxBytes?: number;
 }
 
 /**
@@ -29,11 +31,11 @@ export interface DeviceOptions {
  * console.log(device.description);
  * ```
  */
-export async function openDevice({ device = "auto", threads }: DeviceOptions = {}): Promise<Device> {
+export async function openDevice({ device = "auto", ...options }: DeviceOptions = {}): Promise<Device> {
   switch (device) {
     case "auto":
     case "wasm":
-      return await openWasm(threads === undefined ? {} : { threads });
+      return await openWasm(options);
     case "reference":
       return openReference();
     default:

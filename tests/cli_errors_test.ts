@@ -49,6 +49,10 @@ Deno.test("flags that are wrong or missing", async () => {
     `${RUN} --steps 2 --out new --device gpu`,
   );
   await fails(
+    "option '--recompute <what>' argument 'all' is invalid. Allowed choices are none, attention, block.",
+    `${RUN} --steps 2 --out new --recompute all`,
+  );
+  await fails(
     "Give --tokenizer, made by `foreword tokenizer train`, or --init",
     `${PRETRAIN} --steps 2 --out new`,
   );
@@ -186,6 +190,21 @@ Deno.test("a run that fails before its first checkpoint leaves a folder that it 
   await Deno.mkdir(`${place.path}/mine`);
   await fails(/^error: Cannot make batches/, `${RUN} --batch 5000 --steps 2 --out mine`);
   assert((await Deno.stat(`${place.path}/mine`)).isDirectory);
+});
+
+Deno.test("too little memory is told before anything is allocated, with the flags that would fit", async () => {
+  await fails(
+    /^error: Cannot train with batches of 4: that takes \S+ MiB, .* there are 4\.0 MiB\. What fits: --batch 2 --accumulate 6 \(\S+ MiB\), or --recompute block \(\S+ MiB\)\.$/,
+    `${RUN} --accumulate 3 --steps 2 --out new --memory 4`,
+  );
+  await fails(
+    /^error: Cannot train with batches of 16: .* there are 4\.0 MiB\. What fits: --micro-batch 2 \(\S+ MiB\), or --micro-batch 4 --recompute block \(\S+ MiB\)\.$/,
+    `${FINETUNE} --model base --out new --memory 4`,
+  );
+  await fails(
+    /^error: Cannot train with batches of 4: .* Nothing fits: .* Use a smaller model or a shorter context\.$/,
+    `${RUN} --steps 2 --out new --memory 2`,
+  );
 });
 
 Deno.test("a loss that is not finite stops the run, names the step and keeps the checkpoints", async () => {

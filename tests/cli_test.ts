@@ -49,7 +49,9 @@ Deno.test("every command explains itself", async () => {
   for (const name of names) {
     const { code, stdout } = await place.foreword(`${name} --help`);
     assertEquals(code, 0);
-    for (const flag of ["--json", "--seed", "--threads", "--device"]) assert(stdout.includes(flag), flag);
+    for (const flag of ["--json", "--seed", "--threads", "--memory", "--device"]) {
+      assert(stdout.includes(flag), flag);
+    }
   }
   const { code, stdout } = await place.foreword("--help");
   assertEquals(code, 0);
@@ -217,6 +219,15 @@ Deno.test("generate repeats itself with a seed, and stops where told", async () 
     await place.json(`${greedy}`, "Once"),
     await place.json(`${greedy}`, "Once"),
   );
+});
+
+Deno.test("a run in little memory, recomputing blocks, goes on as one that keeps everything", async () => {
+  const run = await base();
+  const again = await place.json<Pretrained>(`${RUN} --recompute block --memory 5 --out again`);
+  assertEquals([again.loss, again.perplexity], [run.loss, run.perplexity]);
+  assertEquals(await losses("again"), await losses("base"));
+  // What is recomputed is no setting of a run: it may change when resuming.
+  await place.json(`${RUN} --resume --out again`);
 });
 
 Deno.test("info tells what a preset costs and what a run holds", async () => {

@@ -73,7 +73,8 @@ Deno.test("random recordings run on planned buffers as they do without", async (
   assert(steps > 5000 && shared > 200 && copies > 200 && finite > 1400, `too few cases: ${seen}`);
 });
 
-Deno.test("packing keeps lifetimes apart and reaches the bound when nothing overlaps", () => {
+Deno.test("packing keeps lifetimes apart and reaches the bound nearly always", () => {
+  let exact = 0;
   for (let seed = 0; seed < 200; seed++) {
     const random = new Random(seed, "lifetimes");
     const lifetimes = Array.from({ length: 1 + random.below(30) }, (): Lifetime => {
@@ -81,7 +82,9 @@ Deno.test("packing keeps lifetimes apart and reaches the bound when nothing over
       return { bytes: 256 * (1 + random.below(8)), first, last: first + random.below(8) };
     });
     const { slots, slotOf } = packSlots(lifetimes), { offsets, total } = packOffsets(lifetimes);
-    assert(total >= peakBytes(lifetimes), `seed ${seed}`);
+    const bound = peakBytes(lifetimes);
+    exact += Number(total === bound);
+    assert(total >= bound && total <= 1.2 * bound, `seed ${seed}: ${total} bytes, ${bound} alive`);
     assert(total <= lifetimes.reduce((sum, { bytes }) => sum + bytes, 0), `seed ${seed}`);
     lifetimes.forEach((a, i) => {
       assert(slots[slotOf[i]] >= a.bytes && offsets[i] + a.bytes <= total, `seed ${seed}`);
@@ -95,6 +98,7 @@ Deno.test("packing keeps lifetimes apart and reaches the bound when nothing over
       });
     });
   }
+  assert(exact >= 170, `only ${exact} of 200 are packed into what is alive at once`);
   const chain = Array.from({ length: 5 }, (_, i): Lifetime => ({ bytes: 256 * (i + 1), first: i, last: i }));
   assertEquals([packOffsets(chain).total, packSlots(chain).slots, peakBytes(chain)], [1280, [1280], 1280]);
 });

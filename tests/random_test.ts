@@ -55,6 +55,18 @@ Deno.test("normal has the moments of N(0, 1), and its two halves are not related
   assertAlmostEquals(outside, 0.05, 0.005);
 });
 
+Deno.test("filling an array gives the numbers of as many single draws", () => {
+  for (const [before, size] of [[0, 0], [0, 1], [0, 8], [0, 9], [1, 8], [1, 9], [2, 5]]) {
+    const [one, many] = [new Random(9, "fill"), new Random(9, "fill")];
+    for (const random of [one, many]) for (let i = 0; i < before; i++) random.normal();
+    assertEquals(
+      [...many.fillNormal(new Float32Array(size), 0.02)],
+      draw(size, () => Math.fround(0.02 * one.normal())),
+    );
+    assertEquals([many.normal(), many.next()], [one.normal(), one.next()], `after ${before} and ${size}`);
+  }
+});
+
 Deno.test("shuffle is a permutation, in place, and every item goes everywhere", () => {
   const random = new Random(4, "shuffle"),
     seen = Array.from({ length: 5 }, () => new Array<number>(5).fill(0));

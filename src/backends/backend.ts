@@ -39,11 +39,15 @@ export interface Device extends Disposable {
   readonly kind: string;
   /** One line for people: build, threads, bytes. */
   readonly description: string;
+  /** Threads that share out the work, the calling one included. */
+  readonly threads: number;
+  /** Most bytes that pages and programs may take, as `plannedBytes` counts them. */
+  readonly capacity: number;
   /** A store with zeroed pages of the given bytes. */
   createStore(pages: Readonly<Record<string, number>>): Store;
   /** Makes a plan ready to run on states of a store. */
   load(plan: Plan, store: Store): Program;
-  /** Bytes held now: pages, temporaries, constants. */
+  /** Bytes held now: what was planned and a fixed part, which on WASM is at most 128 KiB. */
   bytes(): number;
   /** Ends worker threads and gives back all memory. */
   close(): void;

@@ -45,6 +45,8 @@ export function openReference({ watch }: { watch?: Watch } = {}): Device {
   return {
     kind: "reference",
     description: "float64 reference, 1 thread",
+    threads: 1,
+    capacity: Infinity,
     createStore: (pages) => new ReferenceStore(pages),
     load: (plan, store) => load(plan, store as ReferenceStore, watch),
     bytes: () => 0,

@@ -15,6 +15,7 @@ export interface CommonFlags {
   readonly json?: boolean;
   readonly seed: number;
   readonly threads?: number;
+  readonly memory?: number;
   readonly device: DeviceName;
 }
 
@@ -24,6 +25,7 @@ export function common(command: Command): Command {
     .option("--json", "print the result as JSON on stdout; progress goes to stderr")
     .option("--seed <n>", "seed of everything random", whole(0), 1)
     .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
+    .option("--memory <mib>", "most MiB of memory to use; 4096, all that WASM has, unless given", whole(1))
     .addOption(new Option("--device <name>", "where to compute").choices([...deviceNames]).default("auto"));
 }
 
@@ -52,8 +54,14 @@ export function real(least: number, most = Infinity): (text: string) => number {
 }
 
 /** Opens the device that the flags ask for. */
-export function deviceOf({ device, threads }: Pick<CommonFlags, "device" | "threads">): Promise<Device> {
-  return openDevice({ device, ...(threads === undefined ? {} : { threads }) });
+export function deviceOf(
+  { device, threads, memory }: Pick<CommonFlags, "device" | "threads" | "memory">,
+): Promise<Device> {
+  return openDevice({
+    device,
+    ...(threads === undefined ? {} : { threads }),
+    ...(memory === undefined ? {} : { maxBytes: memory * 2 ** 20 }),
+  });
 }
 
 /** Prints a result: as JSON if asked for, else as the text. */

@@ -1,18 +1,24 @@
 // What commands that train share: their flags, and following a run on the terminal: the bar, the validations, what an
 // interruption says. The run itself, with its checkpoints, is src/train/run.ts; this only looks at its events.
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import type { Device } from "../backends/backend.ts";
 import { DROPOUT } from "../models/gpt1.ts";
+import type { ModelPlans } from "../nn/model.ts";
+import { type Recompute, recomputeNames } from "../nn/recompute.ts";
 import { common, type CommonFlags, Interrupted, real, say, UsageError } from "./io.ts";
 import { trainingProgress } from "./progress.ts";
+import { requireRoom, showBytes } from "../train/memory.ts";
 import { NonFiniteLoss } from "../train/trainer.ts";
 import { type Run, type RunEvent, trainRun } from "../train/run.ts";
+import { gpt1Optimizer } from "../train/update.ts";
 
 /** Flags of every command that trains. */
 export interface TrainingFlags extends CommonFlags {
   readonly out: string;
   readonly dropout: number;
   readonly clip: number;
+  readonly recompute: Recompute;
   /** Given alone, or with the name of the checkpoint to go on from. */
   readonly resume?: boolean | string;
 }
@@ -23,10 +29,42 @@ export function trainingFlags(command: Command): Command {
     .requiredOption("--out <folder>", "the run folder to make")
     .option("--dropout <x>", "dropout rate", real(0, 0.9), DROPOUT)
     .option("--clip <x>", "gradient norm above which gradients are scaled down; 0 for never", real(0), 1)
+    .addOption(
+      new Option(
+        "--recompute <what>",
+        "what the backward pass computes again to save memory; no result depends on it",
+      ).choices([...recomputeNames]).default("none"),
+    )
     .option(
       "--resume [checkpoint]",
       "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
     );
+}
+
+/**
+ * Says what training will take, before any of it is allocated.
+ *
+ * @param inParts Flags that make an update from so many micro-batches of `batch` in place of each one.
+ * @throws {OutOfMemory} with the flags that would fit.
+ */
+export function requireMemory<R>(
+  device: Device,
+  plans: ModelPlans<R>,
+  run: R,
+  { clip, recompute }: Pick<TrainingFlags, "clip" | "recompute">,
+  inParts: (batch: number, parts: number) => string,
+): void {
+  const options = { optimizer: { ...gpt1Optimizer, maxNorm: clip }, recompute };
+  const { total, store, temporaries } = requireRoom(device, plans, run, options, (fit, asked) => {
+    const smaller = fit.batch < asked ? inParts(fit.batch, asked / fit.batch) : "";
+    return [smaller, fit.recompute === "none" ? "" : `--recompute ${fit.recompute}`].filter(Boolean).join(
+      " ",
+    );
+  });
+  say(
+    `${showBytes(total)} of memory: ${showBytes(store)} for parameters, gradients and moments, ` +
+      `${showBytes(temporaries)} for a micro-batch`,
+  );
 }
 
 /** What a followed run came to. */

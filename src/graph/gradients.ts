@@ -2,6 +2,7 @@
 // accumulation, said once: a parameter's gradient starts from its gradient state and every contribution is added *into*
 // it (`+=`, so that micro-batches accumulate); any other value's gradient is written by the first contribution (`=`) and
 // later ones are added into that. Each vjp does the adding itself, through `into`, because most can do it for free.
+// Before it enters a recomputed region, the walk records that region's forward nodes again.
 
 import { requireShape, sameShape, show } from "../core/shape.ts";
 import type { Graph, Node, Value } from "./graph.ts";
@@ -50,10 +51,11 @@ export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]):
   const held = new Map<Value, Value>(wanted.map(({ parameter, into }) => [parameter, into]));
   const free = new Map<Value, Value>();
   held.set(loss, graph.constant(new Float32Array([1]), [1]));
+  const again = recomputing(graph, nodes);
   for (const node of nodes.toReversed()) {
     const douts = node.outputs.map((output) => held.get(output) ?? null);
     if (!node.inputs.some((input) => needed.has(input)) || douts.every((d) => d === null)) continue;
-    differentiate(graph, node, douts, needed, held, free);
+    differentiate(graph, node, again(node.region), douts, needed, held, free);
   }
   const current = rerecord(graph, nodes, free);
   return {
@@ -63,9 +65,35 @@ export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]):
   };
 }
 
+// What stands for a value in the backward pass of a region: its recomputed copy, or the value itself. The first call for a
+// region records the copies, all in one place: just before the region's first gradient. Those that no gradient needs are
+// dead code. Nodes of a region stand next to each other, so none outside it has been given a copy.
+function recomputing(
+  graph: Graph,
+  nodes: readonly Node[],
+): (region: number | null) => (value: Value) => Value {
+  const copies = new Map<Value, Value>(), begun = new Set<number>();
+  const copy = (value: Value): Value => copies.get(value) ?? value;
+  return (region) => {
+    if (region === null) return (value) => value;
+    if (begun.has(region)) return copy;
+    begun.add(region);
+    for (const node of nodes.filter((node) => node.region === region)) {
+      const scope = `r:${node.scope.slice(graph.name.length + 1)}`;
+      const made = graph.scope(
+        scope,
+        () => graph.apply<Attrs>(node.op, node.inputs.map(copy), node.attrs),
+      );
+      made.forEach((value, i) => copies.set(node.outputs[i], value));
+    }
+    return copy;
+  };
+}
+
 function differentiate(
   graph: Graph,
   { op, inputs, outputs, attrs, scope }: Node,
+  again: (value: Value) => Value,
   douts: readonly (Value | null)[],
   needed: ReadonlySet<Value>,
   held: Map<Value, Value>,
@@ -86,7 +114,7 @@ function differentiate(
     const into = inputs.map((input, i) => needs[i] ? held.get(input) : undefined);
     const { dins, outputs: replaced } = graph.scope(
       scopeName,
-      () => op.vjp!({ inputs, outputs, attrs, douts, needs, into }),
+      () => op.vjp!({ inputs: inputs.map(again), outputs: outputs.map(again), attrs, douts, needs, into }),
     );
     inputs.forEach((input, i) => {
       if (needs[i] && dins[i]) held.set(input, dins[i]);

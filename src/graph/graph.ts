@@ -37,6 +37,8 @@ export interface Node {
   readonly outputs: readonly Value[];
   /** Where it was recorded: `gpt1/h3/attn`. */
   readonly scope: string;
+  /** Number of the recomputed region it belongs to, from 0 in order of recording; `null` outside of any. */
+  readonly region: number | null;
 }
 
 /** Which entries an i32 input may have: `least` to `below` - 1. Kernels do not check; whoever feeds a run does. */
@@ -82,6 +84,8 @@ export class Graph {
   readonly #inputs = new Map<string, Value>();
   readonly #states = new Map<string, Value>();
   readonly #scopes: string[];
+  #regions = 0;
+  #region: number | null = null;
 
   /** An empty recording. The name opens every scope, but random streams do not depend on it. */
   constructor(readonly name: string) {
@@ -100,6 +104,21 @@ export class Graph {
       return body();
     } finally {
       this.#scopes.pop();
+    }
+  }
+
+  /**
+   * Records what `body` records as a region that the backward pass computes again, from the values that enter it, instead
+   * of keeping what is computed in it; values that other parts use are kept. Numbers stay the same, bit for bit: copies
+   * take the same inputs, attributes and random streams. In a region, a region is part of the outer one.
+   */
+  recompute<T>(body: () => T): T {
+    if (this.#region !== null) return body();
+    this.#region = this.#regions++;
+    try {
+      return body();
+    } finally {
+      this.#region = null;
     }
   }
 
@@ -193,7 +212,14 @@ export class Graph {
       throw error instanceof ShapeError ? new ShapeError(error.action, error.reason, scope) : error;
     }
     const outputs: Value[] = [];
-    const node: Node = { op: op as unknown as Op, inputs, attrs: given, outputs, scope };
+    const node: Node = {
+      op: op as unknown as Op,
+      inputs,
+      attrs: given,
+      outputs,
+      scope,
+      region: this.#region,
+    };
     types.forEach((type, index) => outputs.push(this.#value(type, { kind: "node", node, index })));
     this.nodes.push(node);
     return outputs;

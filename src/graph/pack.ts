@@ -45,12 +45,32 @@ export function packSlots(lifetimes: readonly Lifetime[]): { slots: number[]; sl
   return { slots, slotOf };
 }
 
-/** Assigns offsets in one region: largest first, each at the lowest offset free throughout its lifetime. */
+const ATTEMPTS = 16;
+
+/**
+ * Assigns offsets in one region: largest first, each at the lowest offset free throughout its lifetime. Where that takes
+ * more than is alive at once, the storage that reaches highest is placed first in another attempt, and the best counts.
+ */
 export function packOffsets(lifetimes: readonly Lifetime[]): { offsets: number[]; total: number } {
+  let order = lifetimes.map((_, i) => i).sort((a, b) => lifetimes[b].bytes - lifetimes[a].bytes || a - b);
+  let best = placeInOrder(lifetimes, order);
+  const bound = peakBytes(lifetimes);
+  for (let attempt = 1, { highest } = best; attempt < ATTEMPTS && best.total > bound; attempt++) {
+    order = [highest, ...order.filter((i) => i !== highest)];
+    const next = placeInOrder(lifetimes, order);
+    if (next.total < best.total) best = next;
+    highest = next.highest;
+  }
+  return { offsets: best.offsets, total: best.total };
+}
+
+function placeInOrder(
+  lifetimes: readonly Lifetime[],
+  order: readonly number[],
+): { offsets: number[]; total: number; highest: number } {
   const offsets = new Array<number>(lifetimes.length).fill(0);
-  const order = lifetimes.map((_, i) => i).sort((a, b) => lifetimes[b].bytes - lifetimes[a].bytes || a - b);
   const placed: number[] = []; // sorted by offset
-  let total = 0;
+  let total = 0, highest = 0;
   for (const i of order) {
     let offset = 0;
     for (const j of placed) {
@@ -59,9 +79,9 @@ export function packOffsets(lifetimes: readonly Lifetime[]): { offsets: number[]
       offset = Math.max(offset, offsets[j] + lifetimes[j].bytes);
     }
     offsets[i] = offset;
-    total = Math.max(total, offset + lifetimes[i].bytes);
+    if (offset + lifetimes[i].bytes > total) [total, highest] = [offset + lifetimes[i].bytes, i];
     const at = placed.findIndex((j) => offsets[j] > offset);
     placed.splice(at < 0 ? placed.length : at, 0, i);
   }
-  return { offsets, total };
+  return { offsets, total, highest };
 }

@@ -147,7 +147,7 @@ export function plan(graph: Graph, outputs: Readonly<Record<string, Value>>): Pl
     return arg;
   };
   const emit = (
-    node: Omit<Node, "scope">,
+    node: Pick<Node, "op" | "inputs" | "outputs" | "attrs">,
     scope: string,
     replaced: ReadonlySet<number> = new Set(),
   ): void => {
@@ -226,6 +226,7 @@ function keepReads(
       attrs: {},
       outputs: made,
       scope: graph.name,
+      region: null,
     };
     made.push(results[name] = { ...value, source: { kind: "node", node, index: 0 } });
     copies.push(node);

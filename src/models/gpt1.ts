@@ -6,6 +6,7 @@
 import type { Value } from "../graph/graph.ts";
 import { addLayerNorm, dropout, embed, gelu, linear } from "../nn/layers.ts";
 import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
+import { type Recompute, recomputed } from "../nn/recompute.ts";
 
 /** What fixes the shapes and the dropout of a GPT-1. */
 export interface Gpt1Config {
@@ -133,6 +134,8 @@ export interface Forward {
   readonly attend: (qkv: Value) => Value;
   /** [seed, draw] (2), or `null` for no dropout. */
   readonly rng: Value | null;
+  /** What the backward pass computes again; nothing unless given. */
+  readonly recompute?: Recompute;
 }
 
 /** The table as this forward pass sees it: with its elements dropped when training, once for input and output. */
@@ -147,11 +150,14 @@ export function hidden(
   config: Gpt1Config,
   we: Value,
   ids: Value,
-  { attend, rng }: Forward,
+  { recompute = "none", ...forward }: Forward,
 ): Value {
+  const { graph } = we;
   let x = embed(we, ids); // (B, T, C)
   for (let i = 0; i < config.layers; i++) {
-    x = x.graph.scope(`h${i}`, () => block(x, (name) => p(`h${i}/${name}`), config, { attend, rng }));
+    const parameters: Parameters = (name) => p(`h${i}/${name}`);
+    const body = () => block(x, parameters, config, { ...forward, recompute });
+    x = graph.scope(`h${i}`, () => recomputed(graph, recompute, "block", body));
   }
   return x;
 }
@@ -161,14 +167,16 @@ function block(
   x: Value,
   p: Parameters,
   { residualDropout: rate }: Gpt1Config,
-  { attend, rng }: Forward,
+  { attend, rng, recompute }: Required<Forward>,
 ): Value {
   const { graph } = x;
-  const a = graph.scope("attn", () => {
-    const qkv = linear(x, p("attn/c_attn/w"), p("attn/c_attn/b")); // (B, T, 3C)
-    return dropout(linear(attend(qkv), p("attn/c_proj/w"), p("attn/c_proj/b")), rng, rate); // (B, T, C)
+  const n = recomputed(graph, recompute, "attention", () => {
+    const a = graph.scope("attn", () => {
+      const qkv = linear(x, p("attn/c_attn/w"), p("attn/c_attn/b")); // (B, T, 3C)
+      return dropout(linear(attend(qkv), p("attn/c_proj/w"), p("attn/c_proj/b")), rng, rate); // (B, T, C)
+    });
+    return graph.scope("ln_1", () => addLayerNorm(x, a, p("ln_1/g"), p("ln_1/b"), EPSILON)); // (B, T, C)
   });
-  const n = graph.scope("ln_1", () => addLayerNorm(x, a, p("ln_1/g"), p("ln_1/b"), EPSILON)); // (B, T, C)
   const m = graph.scope("mlp", () => {
     const h = gelu(linear(n, p("mlp/c_fc/w"), p("mlp/c_fc/b"))); // (B, T, 4C)
     return dropout(linear(h, p("mlp/c_proj/w"), p("mlp/c_proj/b")), rng, rate); // (B, T, C)

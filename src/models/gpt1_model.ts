@@ -2,11 +2,11 @@
 // pre-trained one, with rows for the special tokens put between tokens and positions, as the released code does.
 
 import type { Device, Program } from "../backends/backend.ts";
-import { type Model, Programs } from "../nn/model.ts";
-import { initialise, initialValues, type Layout, layOut, type ParameterSpec } from "../nn/parameters.ts";
-import { type Gpt1Config, parameterSpecs, tableRows } from "./gpt1.ts";
+import { type Model, type ModelPlans, Programs } from "../nn/model.ts";
+import { initialise, initialValues, type ParameterSpec } from "../nn/parameters.ts";
+import { type Gpt1Config, tableRows } from "./gpt1.ts";
 import { tokenIds } from "./gpt1_feeds.ts";
-import { decodePlan, type Gpt1Run, gradientPlan, scoresPlan } from "./gpt1_plans.ts";
+import { type Gpt1Parts, gpt1Plans, type Gpt1Run } from "./gpt1_plans.ts";
 
 /** A GPT-1 on a device. */
 export type Gpt1 = Model<Gpt1Config, Gpt1Run> & {
@@ -20,15 +20,11 @@ export type ParameterValues = (
 ) => ArrayLike<number> | null | Promise<ArrayLike<number> | null>;
 
 /** Options of `createGpt1`. */
-export interface Gpt1Options {
+export interface Gpt1Options extends Gpt1Parts {
   /** Seed of the initial parameters. */
   readonly seed?: number;
-  /** Outputs of a classifier on the extract token. */
-  readonly classifier?: number | null;
   /** Values that replace the drawn ones. */
   readonly values?: ParameterValues;
-  /** Parameters that will not be trained: they get neither gradients nor moments. */
-  readonly frozen?: (name: string) => boolean;
 }
 
 /**
@@ -47,22 +43,21 @@ export async function createGpt1(
   config: Gpt1Config,
   options: Gpt1Options = {},
 ): Promise<Gpt1> {
-  const { seed = 0, classifier = null, values, frozen } = options;
-  const layout = layOut(parameterSpecs(config, classifier), frozen ? { frozen } : {});
-  const store = device.createStore(layout.pages);
+  const { seed = 0, classifier = null, values } = options, plans = gpt1Plans(config, options);
+  const store = device.createStore(plans.layout.pages);
   try {
-    await initialise(store, layout, seed, values);
+    await initialise(store, plans.layout, seed, values);
   } catch (error) {
     store.free();
     throw error;
   }
-  return assemble(device, config, layout, classifier, store);
+  return assemble(device, config, plans, classifier, store);
 }
 
 function assemble(
   device: Device,
   config: Gpt1Config,
-  layout: Layout,
+  plans: ModelPlans<Gpt1Run>,
   classifier: number | null,
   store: Gpt1["store"],
 ): Gpt1 {
@@ -75,7 +70,7 @@ function assemble(
   // A decoding plan keeps its cache in pages of the store, added with the first plan of a batch size.
   const decode = (batch: number, length: number): Program =>
     program(`decode ${batch} ${length}`, () => {
-      const plan = decodePlan(layout, config, batch, length);
+      const plan = plans.decode(batch, length);
       const missing = plan.buffers.flatMap((buffer) =>
         buffer.kind === "state" && !store.pages.has(buffer.place.page)
           ? [[buffer.place.page, buffer.bytes]]
@@ -89,13 +84,15 @@ function assemble(
     config,
     device,
     store,
-    layout,
+    layout: plans.layout,
+    plans,
     classifier,
     vocabSize: config.vocabSize,
     context: config.context,
     inputIds: (tokens, length, offsets) => tokenIds(config, tokens, length, offsets),
-    gradient: (run) => program(`gradient ${JSON.stringify(run)}`, () => gradientPlan(layout, config, run)),
-    scores: (run) => program(`scores ${JSON.stringify(run)}`, () => scoresPlan(layout, config, run)),
+    gradient: (run, recompute = "none") =>
+      program(`gradient ${JSON.stringify(run)} ${recompute}`, () => plans.gradient(run, recompute)),
+    scores: (run) => program(`scores ${JSON.stringify(run)}`, () => plans.scores(run)),
     decode,
     program,
     close,

@@ -5,6 +5,7 @@
 import { Graph, type Value } from "../graph/graph.ts";
 import { gradients } from "../graph/gradients.ts";
 import { type Plan, plan } from "../graph/plan.ts";
+import { type ModelPlans, planCache } from "../nn/model.ts";
 import {
   add,
   cachedAttention,
@@ -17,8 +18,9 @@ import {
   selectRows,
   weightedSum,
 } from "../nn/layers.ts";
-import { type Layout, mirror, parametersOf } from "../nn/parameters.ts";
-import { type Gpt1Config, hidden, table, tableRows } from "./gpt1.ts";
+import { type Layout, layOut, mirror, parametersOf } from "../nn/parameters.ts";
+import type { Recompute } from "../nn/recompute.ts";
+import { type Gpt1Config, hidden, parameterSpecs, table, tableRows } from "./gpt1.ts";
 
 /** What a gradient or scoring plan computes and on how many tokens. */
 export interface Gpt1Run {
@@ -34,6 +36,36 @@ export interface Gpt1Run {
   readonly classifier?: { readonly outputs: number; readonly choices: number };
 }
 
+/** What fixes the parameters of a GPT-1 besides its configuration. */
+export interface Gpt1Parts {
+  /** Outputs of a classifier on the extract token; none unless given. */
+  readonly classifier?: number | null;
+  /** Parameters that will not be trained: they get neither gradients nor moments. */
+  readonly frozen?: (name: string) => boolean;
+}
+
+/** The plans of a GPT-1, before there is one on a device. */
+export function gpt1Plans(
+  config: Gpt1Config,
+  { classifier = null, frozen }: Gpt1Parts = {},
+): ModelPlans<Gpt1Run> {
+  const layout = layOut(parameterSpecs(config, classifier), frozen ? { frozen } : {}), once = planCache();
+  const choices = (run: Gpt1Run): number => run.classifier?.choices ?? 1;
+  return {
+    layout,
+    gradient: (run, recompute = "none") =>
+      once(
+        `gradient ${JSON.stringify(run)} ${recompute}`,
+        () => gradientPlan(layout, config, run, recompute),
+      ),
+    scores: (run) => once(`scores ${JSON.stringify(run)}`, () => scoresPlan(layout, config, run)),
+    decode: (batch, length) =>
+      once(`decode ${batch} ${length}`, () => decodePlan(layout, config, batch, length)),
+    batchOf: (run) => run.batch / choices(run),
+    withBatch: (run, batch) => ({ ...run, batch: batch * choices(run) }),
+  };
+}
+
 interface Losses {
   /** Weighted sums, shape (1). */
   readonly sums: Record<string, Value>;
@@ -42,7 +74,13 @@ interface Losses {
 
 // Inputs: ids (B,T,2), lengths (B), then what the losses need: targets and weights (B,T); extract (B), labels and
 // labelWeights (B / choices). Losses per row come out unweighted.
-function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, rng: Value | null): Losses {
+function record(
+  graph: Graph,
+  layout: Layout,
+  config: Gpt1Config,
+  run: Gpt1Run,
+  { rng, recompute }: { rng: Value | null; recompute: Recompute },
+): Losses {
   const { batch: B, length: T, language, classifier } = run;
   const p = parametersOf(graph, layout), rows = tableRows(config);
   if (T > config.context) {
@@ -54,7 +92,7 @@ function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, 
   const lengths = graph.input("lengths", [B], "i32", { below: T + 1 });
   const we = table(p, config, rng);
   const attend = causalAttention(lengths, rng, { heads: config.heads, rate: config.attentionDropout });
-  const h = hidden(p, config, we, ids, { attend, rng }); // (B, T, C)
+  const h = hidden(p, config, we, ids, { attend, rng, recompute }); // (B, T, C)
   const sums: Record<string, Value> = {}, perRow: Record<string, Value> = {};
   if (language) {
     graph.scope("lm", () => {
@@ -88,10 +126,15 @@ function record(graph: Graph, layout: Layout, config: Gpt1Config, run: Gpt1Run, 
  * Forward and backward: adds to the gradient pages. Outputs: `loss` (1), its terms `language` and `classifier` (1), and
  * the losses per row. `rng` [seed, draw] drives dropout.
  */
-export function gradientPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): Plan {
+export function gradientPlan(
+  layout: Layout,
+  config: Gpt1Config,
+  run: Gpt1Run,
+  recompute: Recompute = "none",
+): Plan {
   const graph = new Graph("gpt1");
   const rng = graph.input("rng", [2], "i32");
-  const { sums, rows } = record(graph, layout, config, run, rng);
+  const { sums, rows } = record(graph, layout, config, run, { rng, recompute });
   const loss = Object.values(sums).reduce(add);
   const p = parametersOf(graph, layout);
   const used = usedParameters(graph);
@@ -112,7 +155,7 @@ export function gradientPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): 
 /** Losses without gradients or dropout. Outputs as `gradientPlan`, and `logits` of the classifier. */
 export function scoresPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): Plan {
   const graph = new Graph("gpt1");
-  const { sums, rows } = record(graph, layout, config, run, null);
+  const { sums, rows } = record(graph, layout, config, run, { rng: null, recompute: "none" });
   return plan(graph, { loss: Object.values(sums).reduce(add), ...sums, ...rows });
 }
 

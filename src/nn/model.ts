@@ -4,6 +4,26 @@
 import type { Device, Program, Store } from "../backends/backend.ts";
 import type { Plan } from "../graph/plan.ts";
 import type { Layout } from "./parameters.ts";
+import type { Recompute } from "./recompute.ts";
+
+/**
+ * The plans of a model. They need no device, so that what a run will take is known before anything is allocated. Each is
+ * made once.
+ */
+export interface ModelPlans<Run> {
+  /** Where each parameter lives. */
+  readonly layout: Layout;
+  /** Forward and backward; adds to the gradient pages. What is recomputed changes bytes and time, never a number. */
+  gradient(run: Run, recompute?: Recompute): Plan;
+  /** Losses without gradients or dropout. */
+  scores(run: Run): Plan;
+  /** Logits of the next token, with a cache. */
+  decode(batch: number, length: number): Plan;
+  /** How many examples a run holds. */
+  batchOf(run: Run): number;
+  /** The same run for another number of examples. */
+  withBatch(run: Run, batch: number): Run;
+}
 
 /** A model on a device. `Run` describes a plan to record: batch, length, losses. */
 export interface Model<Config, Run> extends Disposable {
@@ -17,6 +37,8 @@ export interface Model<Config, Run> extends Disposable {
   readonly store: Store;
   /** Where each parameter lives in the store. */
   readonly layout: Layout;
+  /** What its programs run. */
+  readonly plans: ModelPlans<Run>;
   /** Tokens that can be generated: rows 0..vocabSize-1 of the logits. */
   readonly vocabSize: number;
   /** Most tokens of a sequence. */
@@ -24,7 +46,7 @@ export interface Model<Config, Run> extends Disposable {
   /** Input ids of tokens (B,T) whose rows start at positions `offsets` (B). */
   inputIds(tokens: ArrayLike<number>, length: number, offsets?: ArrayLike<number>): Int32Array;
   /** Forward and backward; adds to the gradient pages, which must have been added to the store. */
-  gradient(run: Run): Program;
+  gradient(run: Run, recompute?: Recompute): Program;
   /** Losses without gradients or dropout. */
   scores(run: Run): Program;
   /**
@@ -36,6 +58,16 @@ export interface Model<Config, Run> extends Disposable {
   program(key: string, record: () => Plan): Program;
   /** Gives back all pages and programs. The device stays open. */
   close(): void;
+}
+
+/** A function that makes a plan for each key once. */
+export function planCache(): (key: string, record: () => Plan) => Plan {
+  const plans = new Map<string, Plan>();
+  return (key, record) => {
+    const plan = plans.get(key) ?? record();
+    plans.set(key, plan);
+    return plan;
+  };
 }
 
 /** Programs by key, each recorded and loaded when first asked for. */

@@ -74,8 +74,7 @@ export function parameterCount(specs: readonly ParameterSpec[]): number {
 export function initialValues({ name, shape, init }: ParameterSpec, seed: number): Float32Array {
   const values = new Float32Array(sizeOf(shape));
   if (typeof init === "number") return values.fill(init);
-  const random = new Random(seed, `init/${name}`);
-  return values.map(() => init.deviation * random.normal());
+  return new Random(seed, `init/${name}`).fillNormal(values, init.deviation);
 }
 
 /**

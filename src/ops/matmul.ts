@@ -138,13 +138,10 @@ export const linear: Op = {
   dims: ([x, w]) => sizes(x, w, { ta: false, tb: false }),
   ...geometry,
   vjp({ inputs: [x, w, b], douts: [d], needs, into }) {
-    return {
-      dins: [
-        needs[0] ? times(into[0], d!, w, false, true) : null,
-        needs[1] ? times(into[1], x, d!, true, false) : null,
-        needs[2] ? x.graph.apply(columnSumInto, [d!, orZeros(x.graph, into[2], b)])[0] : null,
-      ],
-    };
+    // Weights first: the step that needs the most scratch comes while dx is not there yet, and x dies with it.
+    const dw = needs[1] ? times(into[1], x, d!, true, false) : null;
+    const db = needs[2] ? x.graph.apply(columnSumInto, [d!, orZeros(x.graph, into[2], b)])[0] : null;
+    return { dins: [needs[0] ? times(into[0], d!, w, false, true) : null, dw, db] };
   },
   reference([x, w, b], [y], [m, n, k]) {
     for (let i = 0; i < m * n; i++) y[i] = b[i % n];

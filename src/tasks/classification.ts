@@ -78,13 +78,19 @@ export function classificationSource(
   sequences: readonly LabelledSequence[],
   outputs: number,
   { batch, microBatch = batch, lambda = LAMBDA, seed, groupByLength = false }: ClassificationOptions,
-): TrainingSource<Gpt1Run> & { readonly updatesPerEpoch: number } {
+): TrainingSource<Gpt1Run> & { readonly updatesPerEpoch: number; readonly largestRun: Gpt1Run } {
   const updatesPerEpoch = Math.floor(sequences.length / batch);
   if (updatesPerEpoch === 0) {
     throw new RangeError(
       `Cannot train on ${sequences.length} examples in batches of ${batch}: use a smaller batch`,
     );
   }
+  const runOf = (length: number): Gpt1Run => ({
+    batch: microBatch,
+    length,
+    language: lambda > 0,
+    classifier: { outputs, choices: 1 },
+  });
   let epoch = 0, index = 0, batches: LabelledSequence[][] = [], drawn = -1;
   const draw = (): void => {
     if (drawn === epoch) return;
@@ -98,6 +104,7 @@ export function classificationSource(
   };
   return {
     updatesPerEpoch,
+    largestRun: runOf(bucketLength(config, sequences)),
     get cursor() {
       return { epoch, index };
     },
@@ -117,9 +124,8 @@ export function classificationSource(
       if (index === updatesPerEpoch) [epoch, index] = [epoch + 1, 0];
       const micro = slices(chosen, microBatch).map((part) => {
         const length = bucketLength(config, part);
-        const run = { batch: microBatch, length, language: lambda > 0, classifier: { outputs, choices: 1 } };
         return {
-          run,
+          run: runOf(length),
           feeds: classificationFeeds(config, part, { batch: microBatch, length, lambda, examples: batch }),
         };
       });

@@ -8,6 +8,7 @@ import { type Gpt1Config, SPECIALS } from "../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues, withSpecials } from "../models/gpt1_model.ts";
 import type { Gpt1Run } from "../models/gpt1_plans.ts";
 import { initialise } from "../nn/parameters.ts";
+import type { Recompute } from "../nn/recompute.ts";
 import { parameterReader } from "../train/checkpoint.ts";
 import { type Checkpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
 import type { Run } from "../train/run.ts";
@@ -19,6 +20,8 @@ import {
   classify,
   LAMBDA,
 } from "./classification.ts";
+
+const SCORING_BATCH = 32;
 
 /** Settings of fine-tuning; the defaults are the paper's. */
 export interface FineTuneSettings {
@@ -40,8 +43,20 @@ export interface FineTuneSettings {
   readonly metric?: "accuracy" | "f1" | "matthews";
   /** Whether batches hold texts of similar length, which saves padding; false unless given. */
   readonly groupByLength?: boolean;
+  /** What the backward pass computes again to save memory; nothing unless given. No number depends on it. */
+  readonly recompute?: Recompute;
   /** Seed of the order of examples and of dropout. */
   readonly seed: number;
+}
+
+/** The updates of fine-tuning. Its `largestRun` is what memory must hold. */
+export function fineTuneSource(
+  config: Gpt1Config,
+  train: readonly LabelledSequence[],
+  outputs: number,
+  { batch = 32, microBatch = batch, lambda = LAMBDA, groupByLength = false, seed }: FineTuneSettings,
+): ReturnType<typeof classificationSource> {
+  return classificationSource(config, train, outputs, { batch, microBatch, lambda, seed, groupByLength });
 }
 
 /** A model to start from. */
@@ -79,17 +94,9 @@ export function fineTuneRun(
   settings: FineTuneSettings,
   signal?: AbortSignal,
 ): Run<Gpt1Config, Gpt1Run> {
-  const { learningRate = 6.25e-5, epochs = 3, batch = 32, warmup = 0.002, lambda = LAMBDA, clip = 1, seed } =
+  const { learningRate = 6.25e-5, epochs = 3, warmup = 0.002, clip = 1, metric = "accuracy", seed } =
     settings;
-  const { metric = "accuracy", microBatch = batch, groupByLength = false } = settings;
-  const outputs = model.classifier!;
-  const source = classificationSource(model.config, data.train, outputs, {
-    batch,
-    microBatch,
-    lambda,
-    seed,
-    groupByLength,
-  });
+  const source = fineTuneSource(model.config, data.train, model.classifier!, settings);
   const epoch = source.updatesPerEpoch;
   return {
     ...place,
@@ -100,11 +107,12 @@ export function fineTuneRun(
     options: {
       schedule: { name: "warmup_linear", learningRate, warmup, steps: epochs * epoch },
       optimizer: { ...gpt1Optimizer, maxNorm: clip },
+      recompute: settings.recompute ?? "none",
       seed,
       signal,
     },
     validate: async () => {
-      const score = await scoreClassifier(model, data.dev, signal);
+      const score = await scoreClassifier(model, data.dev, signal, scoringBatch(settings));
       const { accuracy, f1, matthews } = score;
       return { score: score[metric], metrics: { accuracy, f1, matthews } };
     },
@@ -116,9 +124,18 @@ export async function scoreClassifier(
   model: Gpt1,
   sequences: readonly LabelledSequence[],
   signal?: AbortSignal,
+  batch = SCORING_BATCH,
 ): Promise<ClassificationScore> {
-  return classificationScore(sequences, await classify(model, sequences, { signal }), model.classifier!);
+  return classificationScore(
+    sequences,
+    await classify(model, sequences, { batch, signal }),
+    model.classifier!,
+  );
 }
+
+/** How many texts to score at a time: no more than memory was planned for. */
+export const scoringBatch = ({ batch = SCORING_BATCH, microBatch = batch }: FineTuneSettings): number =>
+  Math.min(SCORING_BATCH, microBatch);
 
 /** Puts the parameters of a run's best checkpoint into its model. */
 export async function restoreBest(storage: Storage, folder: string, model: Gpt1): Promise<void> {

@@ -25,13 +25,14 @@ export function pretrainingSource(
   config: Gpt1Config,
   tokens: Tokens,
   { batch, length = config.context, accumulate = 1, seed }: PretrainingOptions,
-): TrainingSource<Gpt1Run> & { readonly updatesPerEpoch: number } {
+): TrainingSource<Gpt1Run> & { readonly updatesPerEpoch: number; readonly largestRun: Gpt1Run } {
   const source = windows(tokens, { batch, length, seed }), run = { batch, length, language: true };
   const shape = { length, sequences: batch * accumulate };
   return {
     get cursor() {
       return source.cursor;
     },
+    largestRun: run,
     updatesPerEpoch: Math.max(1, Math.floor(source.batchesPerEpoch / accumulate)),
     seek: (cursor) => source.seek(cursor as Cursor),
     next: () => ({

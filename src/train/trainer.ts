@@ -4,8 +4,11 @@
 
 import type { Feeds } from "../backends/backend.ts";
 import { BYTES } from "../core/dtype.ts";
+import type { Plan } from "../graph/plan.ts";
 import type { Model } from "../nn/model.ts";
 import { mirror } from "../nn/parameters.ts";
+import type { Recompute } from "../nn/recompute.ts";
+import { requireRoom } from "./memory.ts";
 import { learningRate, type Schedule } from "./schedule.ts";
 import { type OptimizerSettings, stepBlock, trainablePages, trainingPages, updatePlan } from "./update.ts";
 
@@ -43,6 +46,8 @@ export interface TrainOptions {
   readonly optimizer: OptimizerSettings;
   /** Seed of dropout. */
   readonly seed: number;
+  /** What the backward pass computes again to save memory; nothing unless given. No number depends on it. */
+  readonly recompute?: Recompute;
   /** Updates already done, when resuming. */
   readonly start?: number;
   /** Stops after the update that is under way. */
@@ -100,23 +105,28 @@ async function startTraining<C, R>(model: Model<C, R>): Promise<void> {
  * Trains a model until the schedule's last step.
  *
  * @throws {NonFiniteLoss} before an update that would spoil the parameters.
+ * @throws {OutOfMemory} before a micro-batch for which there is no room, with what would fit.
  */
 export async function* train<C, R>(
   model: Model<C, R>,
   source: TrainingSource<R>,
-  { schedule, optimizer, seed, start = 0, signal }: TrainOptions,
+  { schedule, optimizer, seed, recompute = "none", start = 0, signal }: TrainOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   await startTraining(model);
   const groupOf = model.layout.segments.map((segment) => optimizer.groupOf(segment));
   const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length, groupOf })}`;
   const update = model.program(key, () => updatePlan(model.layout, optimizer));
+  const roomy = new Set<Plan>(); // gradient plans known to fit
   for (let step = start; step < schedule.steps && !signal?.aborted; step++) {
     const began = performance.now();
     const { micro, tokens } = source.next();
     const terms: Record<string, number> = {};
     for (const [i, { run, feeds }] of micro.entries()) {
       const rng = Int32Array.of(seed, step * micro.length + i);
-      const results = await model.gradient(run).run({ ...feeds, rng });
+      const plan = model.plans.gradient(run, recompute);
+      if (!roomy.has(plan)) requireRoom(model.device, model.plans, run, { optimizer, recompute });
+      roomy.add(plan);
+      const results = await model.gradient(run, recompute).run({ ...feeds, rng });
       for (const name of ["loss", "language", "classifier"]) {
         if (results[name]) terms[name] = (terms[name] ?? 0) + results[name][0];
       }

@@ -9,6 +9,8 @@ import type { WasmKernel } from "./generated/kernels.ts";
 export interface WasmOptions {
   /** Threads, the calling one included. As many as the machine has cores unless given. */
   readonly threads?: number;
+  /** Most bytes of linear memory to use, in whole pages of 64 KiB; 4 GiB, all there are, unless given. */
+  readonly maxBytes?: number;
   /** A build to insist on, for tests and measurements; the best one that the engine takes unless given. */
   readonly build?: BuildName;
   /** Whether temporaries are filled with NaN before every run, so that reading what nobody wrote shows. For tests. */

@@ -4,7 +4,8 @@
 
 import { BYTES } from "../../core/dtype.ts";
 import { sizeOf } from "../../core/shape.ts";
-import { ALIGNMENT, type Arg, type Plan, type Step } from "../../graph/plan.ts";
+import type { Arg, Plan, Step } from "../../graph/plan.ts";
+import { workspaceBytes } from "../../graph/planned_bytes.ts";
 import { checkFeeds, type Device, type Feeds, type Program, type Results, type Store } from "../backend.ts";
 import { chooseBuild, type WasmOptions } from "./builds.ts";
 import { type Block, Memory } from "./memory.ts";
@@ -13,6 +14,12 @@ import { type BoundStep, CONTROL_WORDS, type Kernels, replayStep } from "./repla
 
 const SLICE_MS = 50, REPORT_MS = 20; // how long a worker's report may take to arrive
 
+/** A page or a constant is wanted or goes; what may move makes way. */
+interface Owner {
+  allocate(bytes: number, purpose: string): Block;
+  giveBack(block: Block): void;
+}
+
 /** What a module's own data and the control block may use at the bottom of memory. */
 const RESERVED = 4096, CONTROL_ADDRESS = RESERVED - 256;
 
@@ -20,12 +27,8 @@ class WasmStore implements Store {
   readonly pages: Map<string, number> = new Map();
   readonly blocks: Map<string, Block> = new Map();
 
-  /** `giveBack` takes blocks that the store needs no more; a run under way may still be using them. */
-  constructor(
-    readonly memory: Memory,
-    readonly giveBack: (block: Block) => void,
-    pages: Readonly<Record<string, number>>,
-  ) {
+  /** `owner` takes back blocks that the store needs no more; a run under way may still be using them. */
+  constructor(readonly memory: Memory, readonly owner: Owner, pages: Readonly<Record<string, number>>) {
     this.add(pages);
   }
 
@@ -34,7 +37,7 @@ class WasmStore implements Store {
     try {
       for (const [name, bytes] of Object.entries(pages)) {
         if (this.blocks.has(name)) throw new RangeError(`There already is a page "${name}"`);
-        const block = this.memory.allocate(bytes, `page ${name}`);
+        const block = this.owner.allocate(bytes, `page ${name}`);
         this.memory.floats(block.address, block.bytes / BYTES).fill(0);
         this.blocks.set(name, block);
         this.pages.set(name, bytes);
@@ -79,7 +82,7 @@ class WasmStore implements Store {
       const block = this.blocks.get(name);
       this.blocks.delete(name);
       this.pages.delete(name);
-      if (block) this.giveBack(block);
+      if (block) this.owner.giveBack(block);
     }
   }
 }
@@ -87,7 +90,7 @@ class WasmStore implements Store {
 /** Opens the WASM device: the fastest build the engine takes, one thread for each core unless told otherwise. */
 export async function openWasm(options: WasmOptions = {}): Promise<Device> {
   const { module, name, threads } = await chooseBuild(options);
-  const memory = new Memory(threads > 1, RESERVED);
+  const memory = new Memory(threads > 1, RESERVED, options.maxBytes);
   const kernels = (await WebAssembly.instantiate(module, { env: { memory: memory.wasm } }))
     .exports as unknown as Kernels;
   const pool = threads > 1 ? await startPool(module, memory.wasm, CONTROL_ADDRESS, threads) : null;
@@ -97,10 +100,13 @@ export async function openWasm(options: WasmOptions = {}): Promise<Device> {
 class WasmDevice implements Device {
   readonly kind = "wasm";
   readonly description: string;
+  readonly capacity: number;
   #queue: Promise<unknown> = Promise.resolve();
   #region: Block | null = null;
   #workspace: Block | null = null;
+  #regionBytes = 0; // of the plan that needs the largest
   #workspaceBytes = 0; // for each thread
+  #addresses: readonly number[] = []; // of both, and from one thread's workspace to the next
   #bindings = 0; // how often addresses have changed
   #nextId = 0;
   #running = false;
@@ -116,10 +122,14 @@ class WasmDevice implements Device {
     readonly poison: boolean,
   ) {
     this.description = `WASM ${build}, ${threads} thread${threads === 1 ? "" : "s"}`;
+    this.capacity = memory.capacity;
   }
 
   createStore(pages: Readonly<Record<string, number>>): Store {
-    return new WasmStore(this.memory, (block) => this.#giveBack(block), pages);
+    return new WasmStore(this.memory, {
+      allocate: (bytes, purpose) => this.#allocate(bytes, purpose),
+      giveBack: (block) => this.#giveBack(block),
+    }, pages);
   }
 
   load(plan: Plan, store: Store): Program {
@@ -225,7 +235,7 @@ class WasmDevice implements Device {
 
   #constant(buffer: Plan["buffers"][number], plan: string): Block | null {
     if (buffer.kind !== "constant") return null;
-    const block = this.memory.allocate(buffer.bytes, `a constant of ${plan}`);
+    const block = this.#allocate(buffer.bytes, `a constant of ${plan}`);
     const { address } = block, { length } = buffer.data;
     const view = buffer.dtype === "f32"
       ? this.memory.floats(address, length)
@@ -234,30 +244,58 @@ class WasmDevice implements Device {
     return block;
   }
 
-  // One region of temporaries and one workspace a thread serve all programs; they grow to the largest plan's need.
-  #reserve(plan: Plan): void {
-    const grow = (block: Block | null, bytes: number, purpose: string): Block => {
-      if (block && block.bytes >= bytes) return block;
-      if (block) this.memory.release(block);
-      this.#bindings++;
-      return this.memory.allocate(bytes, purpose);
-    };
-    const [region, workspace] = [this.#region, this.#workspace];
-    const most = Math.max(0, ...plan.steps.map((step) => step.workspace ?? 0));
-    const stride = Math.max(this.#workspaceBytes, Math.ceil(most / ALIGNMENT) * ALIGNMENT);
-    // Where there is no room, what the other programs need is taken again: it was free just now.
+  // Temporaries and workspaces hold nothing between runs. They make way for pages and constants and are taken again
+  // behind them, so that memory has no holes where a smaller region was. The addresses of a running program stay.
+  #allocate(bytes: number, purpose: string): Block {
+    if (this.#running || !this.#workspace) return this.memory.allocate(bytes, purpose);
+    this.#makeWay();
+    let block: Block | null = null;
     try {
-      this.#region = grow(region, plan.temporaryBytes, `the temporaries of ${plan.name}`);
+      block = this.memory.allocate(bytes, purpose);
+      this.#take(this.#regionBytes, this.#workspaceBytes, "the programs");
+      return block;
     } catch (error) {
-      if (region) this.#region = this.memory.allocate(region.bytes, "temporaries");
+      if (block) this.memory.release(block);
+      this.#restore();
       throw error;
     }
+  }
+
+  // One region of temporaries and one workspace a thread serve all programs; they grow to the largest plan's need.
+  #reserve(plan: Plan): void {
+    const bytes = Math.max(this.#regionBytes, plan.temporaryBytes);
+    const stride = Math.max(this.#workspaceBytes, workspaceBytes(plan));
+    if (this.#workspace && bytes === this.#regionBytes && stride === this.#workspaceBytes) return;
+    this.#makeWay();
     try {
-      this.#workspace = grow(workspace, stride * this.threads, `the workspaces of ${plan.name}`);
-      this.#workspaceBytes = stride;
+      this.#take(bytes, stride, plan.name);
     } catch (error) {
-      if (workspace) this.#workspace = this.memory.allocate(workspace.bytes, "workspaces");
+      this.#restore();
       throw error;
+    }
+  }
+
+  #makeWay(): void {
+    for (const block of [this.#workspace, this.#region]) if (block) this.memory.release(block);
+    this.#region = this.#workspace = null;
+  }
+
+  #take(bytes: number, stride: number, user: string): void {
+    this.#region = this.memory.allocate(bytes, `the temporaries of ${user}`);
+    this.#workspace = this.memory.allocate(stride * this.threads, `the workspaces of ${user}`);
+    [this.#regionBytes, this.#workspaceBytes] = [bytes, stride];
+    const addresses = [this.#region.address, this.#workspace.address, stride];
+    if (addresses.some((address, i) => address !== this.#addresses[i])) this.#bindings++;
+    this.#addresses = addresses;
+  }
+
+  // After a failure. What was there before fits again; should it not, the next run says so.
+  #restore(): void {
+    this.#makeWay();
+    try {
+      if (this.#addresses.length > 0) this.#take(this.#regionBytes, this.#workspaceBytes, "the programs");
+    } catch {
+      this.#makeWay();
     }
   }
 

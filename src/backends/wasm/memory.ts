@@ -1,5 +1,6 @@
 // Linear memory and who owns which bytes of it. Blocks are 256-byte aligned, found first-fit, and given back to their
-// neighbours when freed; the memory grows by what is missing. Addresses are unsigned and may lie above 2 GiB.
+// neighbours when freed; the memory grows by what is missing, up to a limit. Addresses are unsigned and may lie above
+// 2 GiB.
 
 import { ALIGNMENT } from "../../graph/plan.ts";
 import { OutOfMemory } from "../backend.ts";
@@ -17,14 +18,27 @@ export class Memory {
   readonly wasm: WebAssembly.Memory;
   #free: Block[] = []; // sorted by address, no two adjacent
   #end: number;
+  readonly #most: number; // pages
+  readonly #bottom: number;
 
   /** `reserved` bytes at the bottom are left alone. */
-  constructor(readonly shared: boolean, reserved: number) {
+  constructor(readonly shared: boolean, reserved: number, maxBytes: number = MAX_PAGES * PAGE) {
     const initial = Math.ceil(reserved / PAGE) + 1;
-    this.wasm = new WebAssembly.Memory({ initial, maximum: MAX_PAGES, shared });
+    this.#most = Math.min(MAX_PAGES, Math.floor(maxBytes / PAGE));
+    if (!(this.#most >= initial)) {
+      throw new RangeError(
+        `Cannot work in ${maxBytes} bytes of memory: at least ${initial * PAGE} are needed`,
+      );
+    }
+    this.wasm = new WebAssembly.Memory({ initial, maximum: this.#most, shared });
     this.#end = initial * PAGE;
-    const address = Math.ceil(reserved / ALIGNMENT) * ALIGNMENT;
-    this.#free = [{ address, bytes: this.#end - address }];
+    this.#bottom = Math.ceil(reserved / ALIGNMENT) * ALIGNMENT;
+    this.#free = [{ address: this.#bottom, bytes: this.#end - this.#bottom }];
+  }
+
+  /** Most bytes that blocks can take together. */
+  get capacity(): number {
+    return this.#most * PAGE - this.#bottom;
   }
 
   /** Bytes of linear memory, used or not. */
@@ -79,7 +93,7 @@ export class Memory {
     const last = this.#free.at(-1);
     const tail = last && last.address + last.bytes === this.#end ? last.bytes : 0;
     const pages = Math.ceil((bytes - tail) / PAGE);
-    const room = MAX_PAGES * PAGE - this.#end + tail;
+    const room = this.#most * PAGE - this.#end + tail;
     try {
       if (bytes > room) throw new RangeError();
       this.wasm.grow(pages);
@@ -89,7 +103,7 @@ export class Memory {
         `Cannot allocate ${mib(bytes)} for ${purpose}: ${mib(this.used)} are in use and at most ${
           mib(room)
         } more may fit. ` +
-          `Use a smaller batch with more accumulation, a shorter context or a smaller model.`,
+          `Use a smaller model, a shorter context, or smaller batches with more accumulation or recomputation.`,
       );
     }
     const grown = { address: this.#end - tail, bytes: tail + pages * PAGE };

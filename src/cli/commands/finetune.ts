@@ -5,22 +5,25 @@ import { type Command, Option } from "commander";
 import { Random } from "../../core/random.ts";
 import { type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import type { LabelledSequence } from "../../models/gpt1_feeds.ts";
+import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import { labelsOf, LAMBDA } from "../../tasks/classification.ts";
 import {
   classifierConfig,
   classifierModel,
   fineTuneRun,
   type FineTuneSettings,
+  fineTuneSource,
   majorityAccuracy,
   restoreBest,
   scoreClassifier,
+  scoringBatch,
 } from "../../tasks/fine_tune.ts";
 import { readLabelled } from "../../tasks/readers.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import { prepareFile } from "../prepare_file.ts";
 import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "../run_folder.ts";
-import { follow, type TrainingFlags, trainingFlags } from "../training.ts";
+import { follow, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
 interface Flags extends TrainingFlags {
   readonly model: string;
@@ -140,19 +143,33 @@ async function trainAndScore(
     : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
   using device = await deviceOf(flags);
   say(`${device.description}; ${data.train.length} examples, labels ${labels.join(", ")}`);
+  const outputs = labels.length, target = classifierConfig(config);
+  requireMemory(
+    device,
+    gpt1Plans(target, { classifier: outputs }),
+    fineTuneSource(target, data.train, outputs, settings).largestRun,
+    flags,
+    (batch) => `--micro-batch ${batch}`,
+  );
   using model = await classifierModel(
     device,
     { config, values },
-    labels.length,
+    outputs,
     seed,
     resumed && await parameterReader(disk, resumed),
   );
-  const run = fineTuneRun(model, data, { storage: disk, folder: out, resumed }, settings, signal);
+  const run = fineTuneRun(
+    model,
+    data,
+    { storage: disk, folder: out, resumed },
+    { ...settings, recompute: flags.recompute },
+    signal,
+  );
   const outcome = await follow("finetune", signal, run);
   await restoreBest(disk, out, model);
   const best = {
-    dev: await scoreClassifier(model, data.dev, signal),
-    test: data.test && await scoreClassifier(model, data.test, signal),
+    dev: await scoreClassifier(model, data.dev, signal, scoringBatch(settings)),
+    test: data.test && await scoreClassifier(model, data.test, signal, scoringBatch(settings)),
   };
   const majority = majorityAccuracy(data.train, data.test ?? data.dev);
   const shown = best.test ?? best.dev, percent = (x: number) => `${(100 * x).toFixed(1)} %`;

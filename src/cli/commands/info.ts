@@ -6,11 +6,13 @@ import type { Device } from "../../backends/backend.ts";
 import { Graph } from "../../graph/graph.ts";
 import { plan } from "../../graph/plan.ts";
 import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
-import { gradientPlan } from "../../models/gpt1_plans.ts";
-import { layOut, parameterCount } from "../../nn/parameters.ts";
+import { gpt1Plans } from "../../models/gpt1_plans.ts";
+import { parameterCount } from "../../nn/parameters.ts";
+import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
 import { project } from "../../nn/layers.ts";
 import { listCheckpoints } from "../../train/checkpoint_folder.ts";
-import { trainingPages } from "../../train/update.ts";
+import { showBytes, trainingBytes } from "../../train/memory.ts";
+import { gpt1Optimizer } from "../../train/update.ts";
 import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
 import { readRun } from "../run_folder.ts";
@@ -19,6 +21,7 @@ interface Flags extends CommonFlags {
   readonly model: string;
   readonly vocabSize: number;
   readonly batch: number;
+  readonly recompute: Recompute;
 }
 
 /** Adds the command. */
@@ -31,6 +34,10 @@ export function addInfo(program: Command): void {
     )
     .option("--vocab-size <n>", "ids in the vocabulary, for a preset", whole(1), 8000)
     .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
+    .addOption(
+      new Option("--recompute <what>", "what the backward pass computes again").choices([...recomputeNames])
+        .default("none"),
+    )
     .action(info);
 }
 
@@ -63,34 +70,32 @@ async function info(flags: Flags): Promise<void> {
 }
 
 async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
-  const { batch } = flags, specs = parameterSpecs(config), layout = layOut(specs);
-  const step = gradientPlan(layout, config, { batch, length: config.context, language: true });
-  const sum = (pages: Readonly<Record<string, number>>) => Object.values(pages).reduce((a, b) => a + b, 0);
-  const bytes = {
-    parameters: sum(layout.pages),
-    gradientsAndMoments: sum(trainingPages(layout)),
-    temporaries: step.temporaryBytes,
-  };
-  const total = sum(bytes), parameters = parameterCount(specs);
+  const { batch, recompute } = flags,
+    plans = gpt1Plans(config),
+    parameters = parameterCount(parameterSpecs(config));
   using device = await deviceOf(flags);
+  const bytes = trainingBytes(plans, { batch, length: config.context, language: true }, {
+    optimizer: gpt1Optimizer,
+    recompute,
+    threads: device.threads,
+  });
   const seconds = flopsOfStep(config, batch) / await flopRate(device), tokens = batch * config.context;
-  const mib = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`;
   print(
     flags,
     {
       model: config,
       parameters,
-      bytes: { ...bytes, total },
+      bytes,
       secondsPerStep: seconds,
       device: device.description,
     },
     [
       `${flags.model} with ${config.vocabSize.toLocaleString("en")} tokens in the vocabulary`,
       ...describe(config, parameters),
-      `memory       ${mib(total)} to train with batch ${batch}: parameters ${
-        mib(bytes.parameters)
-      }, gradients and moments ` +
-      `${mib(bytes.gradientsAndMoments)}, temporaries ${mib(bytes.temporaries)}`,
+      `memory       ${
+        showBytes(bytes.total)
+      } to train with batch ${batch}: parameters, gradients and moments ` +
+      `${showBytes(bytes.store)}, a micro-batch ${showBytes(bytes.temporaries)}`,
       `time         about ${seconds < 1 ? `${Math.ceil(seconds * 1000)} ms` : duration(seconds)} a step of ` +
       `${
         tokens.toLocaleString("en")

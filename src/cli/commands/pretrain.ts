@@ -4,6 +4,7 @@
 import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
+import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
 import type { BpeTokenizer } from "../../text/bpe.ts";
@@ -22,7 +23,7 @@ import {
   type RunConfig,
   runTokenizer,
 } from "../run_folder.ts";
-import { follow, type Outcome, type TrainingFlags, trainingFlags } from "../training.ts";
+import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
 interface Flags extends TrainingFlags {
   readonly corpus: string;
@@ -137,12 +138,19 @@ async function trainFrom(
   const values = resumed ? await parameterReader(disk, resumed) : initial;
   using device = await deviceOf(flags);
   say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
-  using model = await createGpt1(device, config, { seed: flags.seed, ...(values ? { values } : {}) });
   const source = pretrainingSource(config, train, {
     batch: flags.batch,
     accumulate: flags.accumulate,
     seed: flags.seed,
   });
+  requireMemory(
+    device,
+    gpt1Plans(config),
+    source.largestRun,
+    flags,
+    (batch, parts) => `--batch ${batch} --accumulate ${parts * flags.accumulate}`,
+  );
+  using model = await createGpt1(device, config, { seed: flags.seed, ...(values ? { values } : {}) });
   const every = Math.max(1, Math.ceil(steps / 10));
   return await follow("pretrain", signal, {
     storage: disk,
@@ -155,6 +163,7 @@ async function trainFrom(
     options: {
       schedule: { name: flags.schedule, learningRate: settings.lr, warmup: settings.warmup / steps, steps },
       optimizer: { ...gpt1Optimizer, maxNorm: flags.clip },
+      recompute: flags.recompute,
       seed: flags.seed,
       signal,
     },
