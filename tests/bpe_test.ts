@@ -205,7 +205,7 @@ Deno.test("training says what is possible", async () => {
 
 Deno.test("training reports progress and can be stopped", async () => {
   const seen: number[] = [];
-  await trainBpe(["low lower lowest slow"], { vocabSize: 20, onProgress: ({ merges }) => seen.push(merges) });
+  await trainBpe(["low lower lowest slow"], { vocabSize: 20, onProgress: ({ made }) => seen.push(made) });
   assertEquals(seen.at(-1), 4);
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(() => trainBpe(["low"], { vocabSize: 20, signal }), Error, "enough");

@@ -18,7 +18,7 @@ export interface BpeTraining {
   /** Where counts of words go that do not fit into memory. Without it, all are held in memory. */
   readonly spill?: Spill;
   /** Called now and then with the merges made and wanted. */
-  readonly onProgress?: (progress: { readonly merges: number; readonly of: number }) => void;
+  readonly onProgress?: (progress: { readonly made: number; readonly of: number }) => void;
   /** Stops training; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -98,17 +98,18 @@ async function learn(
     symbols.forEach((symbol) => speller.push(symbol));
     speller.end(count);
   }
-  const merges = await learnMerges(speller.words(), {
-    alphabet: tokens.length,
+  const merges: [string, string][] = [];
+  await learnMerges(speller.words(), {
     before: (l, r, m, s) => l !== m ? tokens[l] < tokens[m] : tokens[r] < tokens[s],
     // A token may not be spelled in two ways, nor end in a `</w>` that is text: files could not tell them apart.
-    accept: (l, r) => {
-      const right = tokens[r], token = tokens[l] + right;
-      if (taken.has(token) || token.endsWith(END) !== right.endsWith(END)) return false;
+    merge: (l, r) => {
+      const left = tokens[l], right = tokens[r], token = left + right;
+      if (taken.has(token) || token.endsWith(END) !== right.endsWith(END)) return null;
       taken.add(token);
-      tokens.push(token);
-      return true;
+      merges.push([left, right]);
+      return tokens.push(token) - 1;
     },
+    made: () => merges.length,
   }, options);
-  return merges.map(([left, right]) => [tokens[left], tokens[right]]);
+  return merges;
 }

@@ -66,10 +66,10 @@ async function train({ corpus, vocabSize, minFrequency, out, ...flags }: TrainFl
   const tokenizer = await trainBpe(texts(), {
     vocabSize,
     minFrequency,
-    onProgress: ({ merges, of }) => {
+    onProgress: ({ made, of }) => {
       if (performance.now() - shown < 2000) return;
       shown = performance.now();
-      say(`${merges}/${of} merges`);
+      say(`${made}/${of} merges`);
     },
   });
   await saveBpe(disk, out, tokenizer);

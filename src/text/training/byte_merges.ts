@@ -16,17 +16,18 @@ export async function learnByteMerges(
     for (const byte of encoder.encode(word)) speller.push(byte);
     speller.end(count);
   }
-  const merges = await learnMerges(speller.words(), {
-    alphabet: tokens.length,
+  const merges: [string, string][] = [];
+  await learnMerges(speller.words(), {
     before: (l, r, m, s) => l !== m ? tokens[l] > tokens[m] : tokens[r] > tokens[s],
     // A token that can be spelled in two ways would have two ids.
-    accept: (l, r) => {
+    merge: (l, r) => {
       const token = tokens[l] + tokens[r];
-      if (taken.has(token)) return false;
+      if (taken.has(token)) return null;
       taken.add(token);
-      tokens.push(token);
-      return true;
+      merges.push([tokens[l], tokens[r]]);
+      return tokens.push(token) - 1;
     },
+    made: () => merges.length,
   }, options);
-  return merges.map(([left, right]) => [tokens[left], tokens[right]]);
+  return merges;
 }

@@ -17,61 +17,65 @@ export interface SpelledWords {
   readonly counts: Float64Array;
 }
 
-/** What differs between kinds of tokenizers. Symbols are numbers; new ones continue the alphabet. */
+/** What differs between kinds of tokenizers. */
 export interface MergeRules {
-  /** Number of symbols before the first merge. */
-  readonly alphabet: number;
   /** Whether the pair (l, r) is merged before (m, s) that occurs as often. */
   readonly before: (l: number, r: number, m: number, s: number) => boolean;
-  /** Told of the best pair; returns false to pass it over for good. If true, the pair is the next symbol from now on. */
-  readonly accept: (left: number, right: number) => boolean;
+  /** The symbol that the best pair becomes, a new one or one known already; null to pass the pair over. */
+  readonly merge: (left: number, right: number) => number | null;
+  /** How many merges are made, or tokens known, by the same measure as `wanted`. */
+  readonly made: () => number;
 }
 
 /** When to stop, and who is told. */
 export interface MergeOptions {
-  /** Merges to make. */
+  /** Merges to make, or tokens to know. */
   readonly wanted: number;
   /** Pairs seen less often than this are not merged. */
   readonly minFrequency: number;
-  /** Called now and then with the merges made and wanted. */
-  readonly onProgress?: ((progress: { readonly merges: number; readonly of: number }) => void) | undefined;
+  /** Called now and then with what is made and wanted. */
+  readonly onProgress?: ((progress: { readonly made: number; readonly of: number }) => void) | undefined;
   /** Stops learning; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
 const REST_MS = 50;
 
-/** The merges, in order: fewer than wanted if the words have no more pairs that are frequent enough. Changes `symbols`. */
+/** Merges until enough is made or no pair is frequent enough. Changes `symbols`. */
 export async function learnMerges(
   { symbols, starts, counts }: SpelledWords,
-  { alphabet, before, accept }: MergeRules,
+  { before, merge, made }: MergeRules,
   { wanted, minFrequency, onProgress, signal }: MergeOptions,
-): Promise<[number, number][]> {
+): Promise<void> {
   const { next, previous, wordOf } = linked(starts);
   const pairs = new PairTable();
-  const queue = new Heap<Pair>((a, b) =>
-    a.queued !== b.queued ? a.queued > b.queued : before(a.left, a.right, b.left, b.right)
+  const queue = new Heap<{ readonly pair: Pair; readonly count: number }>((a, b) =>
+    a.count !== b.count ? a.count > b.count : before(a.pair.left, a.pair.right, b.pair.left, b.pair.right)
   );
   const enqueue = (pair: Pair): void => {
     pair.queued = pair.count;
-    if (pair.count >= minFrequency) queue.push(pair);
+    if (pair.count >= minFrequency) queue.push({ pair, count: pair.count });
   };
 
-  let created: Pair[] = [];
+  let gained: Pair[] = [];
+  const enqueueGained = (): void => {
+    for (const pair of gained) if (pair.count > pair.queued) enqueue(pair);
+    gained = [];
+  };
   function gain(left: number, right: number, at: number): void {
     const pair = pairs.at(left, right);
-    if (pair.places.length === 0) created.push(pair);
     pair.count += counts[wordOf[at]];
     pair.places.push(at);
+    gained.push(pair);
   }
   for (let at = 0; at < symbols.length; at++) {
     if (next[at] >= 0) gain(symbols[at], symbols[next[at]], at);
   }
-  created.forEach(enqueue);
+  enqueueGained();
 
-  // Only pairs with the new symbol gain, and none of them was there before: places are in order, and queued counts are
-  // never too low.
   function replace({ left, right, places }: Pair, joined: number): void {
+    // Runs of one symbol are joined from the left. Places are only out of order where `joined` was known before.
+    if (left === right) places.sort((a, b) => a - b);
     for (const at of places) {
       const second = next[at];
       if (symbols[at] !== left || second < 0 || symbols[second] !== right) continue;
@@ -91,30 +95,30 @@ export async function learnMerges(
     }
   }
 
-  const merges: [number, number][] = [];
+  const report = (): void => onProgress?.({ made: made(), of: wanted });
   let rested = performance.now();
-  while (merges.length < wanted) {
-    const best = queue.pop();
-    if (best === undefined) break;
-    if (best.count < best.queued) {
-      enqueue(best);
+  while (made() < wanted) {
+    const entry = queue.pop();
+    if (entry === undefined) break;
+    const { pair, count } = entry;
+    if (count !== pair.queued) continue; // the pair has entered again since
+    if (pair.count < count) {
+      enqueue(pair);
       continue;
     }
-    if (!accept(best.left, best.right)) continue;
-    created = [];
-    replace(best, alphabet + merges.length);
-    best.places.length = 0;
-    created.forEach(enqueue);
-    merges.push([best.left, best.right]);
+    const joined = merge(pair.left, pair.right);
+    if (joined === null) continue;
+    replace(pair, joined);
+    pair.places.length = pair.count = pair.queued = 0;
+    enqueueGained();
     if (performance.now() - rested > REST_MS) { // let timers, Ctrl-C and the page have a turn
-      onProgress?.({ merges: merges.length, of: wanted });
+      report();
       await new Promise((resolve) => setTimeout(resolve));
       signal?.throwIfAborted();
       rested = performance.now();
     }
   }
-  onProgress?.({ merges: merges.length, of: wanted });
-  return merges;
+  report();
 }
 
 /** Each place's neighbours in its word, -1 where there is none, and its word. */

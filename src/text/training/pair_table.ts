@@ -7,9 +7,9 @@ export interface Pair {
   readonly right: number;
   /** Occurrences now. */
   count: number;
-  /** Occurrences when it last entered the queue. */
+  /** Occurrences when it last entered the queue; never less than `count`, once a round of merging is over. */
   queued: number;
-  /** Places of its left symbol, now or once, in ascending order. */
+  /** Places of its left symbol, now or once. */
   readonly places: number[];
 }
 
