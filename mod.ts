@@ -32,6 +32,20 @@ export * from "./src/text/batches.ts";
 export * from "./src/text/bpe.ts";
 export * from "./src/text/bpe_files.ts";
 export * from "./src/text/bpe_train.ts";
+export { looksLikeMojibake } from "./src/text/clean/badness.ts";
+export {
+  normalizeWidth,
+  removeControls,
+  removeTerminalEscapes,
+  replaceSurrogates,
+  splitLigatures,
+  straightenQuotes,
+  unifyLineBreaks,
+} from "./src/text/clean/characters.ts";
+export * from "./src/text/clean/fix_encoding.ts";
+export * from "./src/text/clean/fix_text.ts";
+export { unescapeHtml } from "./src/text/clean/html.ts";
+export * from "./src/text/clean/standardize.ts";
 export * from "./src/text/corpus.ts";
 export * from "./src/text/ngram.ts";
 export * from "./src/text/standardize.ts";

@@ -1,7 +1,8 @@
 // Text clean-up and words: the fact table of GPT-1's text_standardize, Python's white space, and slicing.
 
 import { assertEquals } from "@std/assert";
-import { standardize, words } from "../src/text/standardize.ts";
+import { standardize } from "../src/text/clean/standardize.ts";
+import { words } from "../src/text/standardize.ts";
 
 const FIXTURES = [
   ['He said—"Wait…"', 'He said - " Wait... "'],

@@ -1,37 +1,10 @@
-// From raw text to words, the first half of GPT-1's tokenizer. `standardize` is the released code's text_standardize,
-// in the variant of the original repository (a run of backslashes is not set apart; a later copy elsewhere does so).
-// `words` is a plain pre-tokenizer around it. The paper used ftfy and spaCy's English rules; whoever adds those adds
-// a name to `pretokenizers`, because a tokenizer stores the name it was made with. Splitting words into subwords is
-// not here: see bpe.ts.
+// A plain pre-tokenizer for GPT-1's vocabulary: `words` goes from raw text to words, around `standardize` (see
+// clean/standardize.ts). The paper used ftfy and spaCy's English rules; whoever adds those adds a name to
+// `pretokenizers`, because a tokenizer stores the name it was made with. Splitting words into subwords is not here: see
+// bpe.ts.
 
-// What Python's `\s` matches in a str. JavaScript's `\s` has U+FEFF in addition and lacks U+001C-001F and U+0085.
-const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
-const SPACES = new RegExp(`[${SPACE}]+`, "g");
-const RUNS = /([-~!";?+,)(/*[\]}{|_])\1*/g;
-
-/**
- * GPT-1's clean-up of spacing and punctuation: dashes, ellipses and acute accents become ASCII, runs of one
- * punctuation mark are set apart by spaces, and white space is one space or, where it holds a line break, a newline
- * between two spaces. Case is kept.
- *
- * @example
- * ```ts
- * import { standardize } from "@foreword/foreword";
- * import { assertEquals } from "@std/assert";
- * assertEquals(standardize("well--known, isn´t it?!"), "well -- known , isn't it ? !");
- * ```
- */
-export function standardize(text: string): string {
-  return text
-    .replace(/[\u2013-\u2015]/g, "-")
-    .replace(/\u2026/g, "...")
-    .replace(/\u00b4/g, "'")
-    .replace(RUNS, " $& ")
-    // The original makes two passes (around newlines, then the rest). Whole runs in one pass give the same text and
-    // stay linear where `\s*\n\s*` is quadratic on long blanks.
-    .replace(SPACES, (run) => run.includes("\n") ? " \n " : " ")
-    .replace(/^[ \n]+|[ \n]+$/g, "");
-}
+import { PYTHON_SPACE } from "./clean/spaces.ts";
+import { standardize } from "./clean/standardize.ts";
 
 const WORD = new RegExp(
   [
@@ -41,13 +14,13 @@ const WORD = new RegExp(
     "'(?:s|m|re|ve|ll|d)(?![\\p{L}\\p{M}])",
     "[\\p{L}\\p{M}]+",
     "\\p{Nd}+",
-    `([^${SPACE}])\\1*`, // a run of one and the same mark
+    `([^${PYTHON_SPACE}])\\1*`, // a run of one and the same mark
   ].join("|"),
   "gu",
 );
 
 /**
- * The words of a text: straight quotes, {@link standardize}, lower case, then runs of letters, runs of digits,
+ * The words of a text: straight quotes, `standardize`, lower case, then runs of letters, runs of digits,
  * English contractions (`is` `n't`, `it` `'s`) and runs of one mark. A line break is the word `"\n"`; breaks at
  * either end of the text are dropped.
  *
