@@ -25,7 +25,7 @@ export function chunkSplitter(rules: TokenizerRules): (chunk: string) => readonl
   const { exceptions, infix } = rules;
   const longest = Math.max(0, ...Array.from(exceptions.keys(), (key) => key.length));
   const exception = (text: string): readonly string[] | undefined =>
-    text.length <= longest ? exceptions.get(text) : undefined;
+    text !== "" && text.length <= longest ? exceptions.get(text) : undefined;
 
   return (chunk) => {
     const known = exception(chunk);
