@@ -1,6 +1,6 @@
 """Computes the tokens in tests/fixtures/english_tokens.json again with spaCy itself. The texts in the file stay: random
 strings of exceptions, marks, units, letters of several scripts, white space and parts of URLs. Building and testing
-never need Python. To run it: Python 3.6 with spacy==2.0.11 and regex==2017.4.5.
+never need Python. To run it: Python 3.6 with spacy==2.0.11 and regex==2017.4.5; then `deno fmt`.
 """
 
 import json

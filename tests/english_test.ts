@@ -4,7 +4,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { memoryStorage } from "../src/core/memory_storage.ts";
-import { BPE_FILES, GPT1_FILES, loadBpe, saveBpe } from "../src/text/bpe_files.ts";
+import { BPE_FILES, loadBpe, saveBpe } from "../src/text/bpe_files.ts";
 import { createBpe } from "../src/text/bpe.ts";
 import { PYTHON_SPACE } from "../src/text/clean/spaces.ts";
 import { standardize } from "../src/text/clean/standardize.ts";

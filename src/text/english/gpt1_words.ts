@@ -1,6 +1,6 @@
-// GPT-1's whole way from a text to the words that byte-pair encoding then splits: text fixing, text_standardize, spaCy's
-// English tokens, lower case. All but the first look no further than from one white space to the next, so they run
-// chunk by chunk and a chunk that was seen before costs a look-up. Splitting words is bpe.ts.
+// GPT-1's whole way from a text to the words that byte-pair encoding then splits: text fixing, text_standardize,
+// spaCy's English tokens, lower case. All but the first look no further than from one white space to the next, so
+// they run chunk by chunk and a chunk that was seen before costs a look-up. Splitting words is bpe.ts.
 
 import { fixText } from "../clean/fix_text.ts";
 import { standardize } from "../clean/standardize.ts";

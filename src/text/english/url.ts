@@ -21,7 +21,10 @@ const ADDRESS = new RegExp(
   "vy",
 );
 
-/** Looks at a chunk once; the result says whether the chunk from `start` to `end` is a URL. No "@" may precede `start`. */
+/**
+ * Looks at a chunk once; the result says whether the chunk from `start` to `end` is a URL. No "@" may precede `start`,
+ * and none does: it is no prefix.
+ */
 export function urlMatcher(chunk: string): (start: number, end: number) => boolean {
   if (!chunk.includes(".")) return () => false;
   let atFront = -1, frontEnd = Infinity, mailEnd = -1;
