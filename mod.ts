@@ -49,6 +49,8 @@ export * from "./src/text/clean/fix_text.ts";
 export { unescapeHtml } from "./src/text/clean/html.ts";
 export * from "./src/text/clean/standardize.ts";
 export * from "./src/text/corpus.ts";
+export { type EnglishToken, englishTokens } from "./src/text/english/english_tokens.ts";
+export * from "./src/text/english/gpt1_words.ts";
 export * from "./src/text/ngram.ts";
 export * from "./src/text/standardize.ts";
 export * from "./src/text/token_file.ts";

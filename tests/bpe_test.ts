@@ -230,7 +230,7 @@ Deno.test("saved and loaded, a tokenizer is the same", async () => {
   const { fingerprint, size: vocabSize } = tokenizer;
   assertEquals(config, { format: "foreword-bpe-1", pretokenizer: "words", vocabSize, fingerprint });
   await storage.remove("tokenizer_config.json");
-  assertEquals((await loadBpe(storage, "")).fingerprint, fingerprint);
+  assertEquals((await loadBpe(storage, "")).tokens, tokenizer.tokens);
 });
 
 Deno.test("damaged tokenizer files are refused, each with its reason", async () => {
@@ -342,5 +342,9 @@ Deno.test({ name: "GPT-1's published files give the published ids", ignore: !pre
     tokenizer.decode(continuation),
     'the president is a very good man . "\n" i \'m sure he is , "',
   );
-  assertEquals(tokenizer.encode(tokenizer.decode(continuation)), continuation);
+  // Not what decode gave: spaCy keeps 'm in I'm together, but not on its own.
+  assertEquals(
+    tokenizer.encode('The president is a very good man. "\n"I\'m sure he is, "'),
+    continuation,
+  );
 });

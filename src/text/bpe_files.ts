@@ -1,6 +1,6 @@
 // A BPE tokenizer as files: the pair that OpenAI published for GPT-1 (token -> id as JSON, merges as text, after a
 // version line) and beside it a small tokenizer_config.json with what the pair cannot say: the pre-tokenizer, and a
-// fingerprint against mixed-up files. The published pair itself loads without that config.
+// fingerprint against mixed-up files. The published pair itself loads without that config, as the paper used it.
 
 import { NotFound, type Storage } from "../core/storage.ts";
 import { type BpeTokenizer, createBpe, END } from "./bpe.ts";
@@ -46,8 +46,9 @@ export async function saveBpe(
 }
 
 /**
- * Reads a tokenizer from a folder. Without `names` it looks for {@link BPE_FILES}, then {@link GPT1_FILES}. Rejects
- * with `NotFound` if neither pair is there and with `SyntaxError` if a file is damaged or they do not fit together.
+ * Reads a tokenizer from a folder. Without `names` it looks for {@link BPE_FILES}, then {@link GPT1_FILES}. A pair
+ * without a config, such as the published one, gets GPT-1's own pre-tokenizer. Rejects with `NotFound` if neither pair
+ * is there and with `SyntaxError` if a file is damaged or they do not fit together.
  *
  * @example
  * ```ts
@@ -70,7 +71,7 @@ export async function loadBpe(storage: Storage, folder: string, names?: BpeFileN
   const characters = charactersOf(tokens, pairs.length, where);
   let tokenizer: BpeTokenizer;
   try {
-    tokenizer = await createBpe({ characters, merges: pairs, pretokenizer: config?.pretokenizer ?? "words" });
+    tokenizer = await createBpe({ characters, merges: pairs, pretokenizer: config?.pretokenizer ?? "gpt1" });
   } catch (error) {
     if (error instanceof SyntaxError) {
       error.message = `Cannot load the tokenizer in ${where}: ${error.message}`;

@@ -1,10 +1,10 @@
-// A plain pre-tokenizer for GPT-1's vocabulary: `words` goes from raw text to words, around `standardize` (see
-// clean/standardize.ts). The paper used ftfy and spaCy's English rules; whoever adds those adds a name to
-// `pretokenizers`, because a tokenizer stores the name it was made with. Splitting words into subwords is not here: see
-// bpe.ts.
+// The pre-tokenizers that a BPE tokenizer can be made with, by the name it stores, and the plain one among them: `words`
+// goes from raw text to words, around `standardize` (see clean/standardize.ts). GPT-1's own, with ftfy and spaCy's English
+// rules, is english/gpt1_words.ts. Splitting words into subwords is not here: see bpe.ts.
 
 import { PYTHON_SPACE } from "./clean/spaces.ts";
 import { standardize } from "./clean/standardize.ts";
+import { gpt1Words } from "./english/gpt1_words.ts";
 
 const WORD = new RegExp(
   [
@@ -53,10 +53,11 @@ function straighten(text: string): string {
   return text.normalize("NFC").replace(/[\u2018-\u201b]/g, "'").replace(/[\u201c-\u201f]/g, '"');
 }
 
-/** The name of a pre-tokenizer, as a tokenizer's config stores it. */
-export type PretokenizerName = "words";
+/** The name of a pre-tokenizer, as a tokenizer's config stores it: GPT-1's own, or the plain {@link words}. */
+export type PretokenizerName = "gpt1" | "words";
 
 /** Every pre-tokenizer by name: from a text to its words, where `"\n"` is a line break and no word holds a space. */
 export const pretokenizers: Readonly<Record<PretokenizerName, (text: string) => Iterable<string>>> = {
+  gpt1: (text) => gpt1Words(text),
   words: (text) => words(text),
 };
