@@ -34,6 +34,10 @@ export * from "./src/text/batches.ts";
 export * from "./src/text/bpe.ts";
 export * from "./src/text/bpe_files.ts";
 export * from "./src/text/bpe_train.ts";
+export * from "./src/text/bytes/byte_bpe.ts";
+export * from "./src/text/bytes/files.ts";
+export { splitGpt2 } from "./src/text/bytes/split.ts";
+export type { ByteBpeParts } from "./src/text/bytes/vocabulary.ts";
 export { looksLikeMojibake } from "./src/text/clean/badness.ts";
 export {
   normalizeWidth,

@@ -46,8 +46,9 @@ const numbers: Tokenizer = {
   size: 23,
   fingerprint: "numbers",
   encode: (text) => text.split(" ").map(Number),
+  encodeText: (text) => Uint16Array.from(text.split(" "), Number),
   decode: (ids) => [...ids].join(" "),
-  decoder: () => ({ push: (id) => `${id} ` }),
+  decoder: () => ({ push: (id) => `${id} `, end: () => "" }),
 };
 
 // Sequence i has length 2 + lengths[i] and, as its second token, a number by which it is known.

@@ -213,7 +213,7 @@ function script(pieces: readonly string[]): { model: Gpt1; tokenizer: Tokenizer 
     encode: () => [0],
     decoder: () => {
       let first = true; // the prompt's token: nothing of it belongs to the continuation
-      return { push: (id: number) => first ? (first = false, "prompt") : pieces[id] };
+      return { push: (id: number) => first ? (first = false, "prompt") : pieces[id], end: () => "" };
     },
   };
   return { model: model as unknown as Gpt1, tokenizer: tokenizer as unknown as Tokenizer };

@@ -2,10 +2,11 @@
 // (written `</w>` in the files), and the merge of lowest rank is applied until none is left. Which id is which follows
 // the released vocabulary: 0 `<unk>`, then C characters, the same C characters with `</w>`, one id per merge in
 // order, and last the newline. Inside, symbols are ids and never strings, so a text that itself contains `</w>`
-// cannot be taken for the mark. Files are in bpe_files.ts, learning the merges in bpe_train.ts.
+// cannot be taken for the mark. Files are in bpe_files.ts, learning the merges in bpe_train.ts,
+// merging in merge.ts.
 
 import { sha256 } from "./digest.ts";
-import { Heap } from "./heap.ts";
+import { merge } from "./merge.ts";
 import { type PretokenizerName, pretokenizers } from "./standardize.ts";
 import type { Decoder, Encoder, Tokenizer } from "./tokenizer.ts";
 
@@ -102,7 +103,7 @@ export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
         rest = text.slice(cut + 1);
         return part(whole);
       },
-      finish() {
+      end() {
         const ids = part(rest);
         rest = "";
         started = false;
@@ -122,6 +123,7 @@ export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
         gap = id !== newline && isFinal(tokens[id]) ? " " : "";
         return piece;
       },
+      end: () => "",
     };
   }
 
@@ -132,7 +134,11 @@ export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
     return text.trim();
   }
 
-  return { size, fingerprint, encode, encoder, decode, decoder, tokens, characters, merges, pretokenizer };
+  const encodeText = (text: string) => Uint32Array.from(encode(text));
+  return {
+    ...{ size, fingerprint, encode, encodeText, encoder, decode, decoder },
+    ...{ tokens, characters, merges, pretokenizer },
+  };
 }
 
 const isFinal = (token: string): boolean => token.endsWith(END);
@@ -174,31 +180,4 @@ function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; merge
   }
   add("\n" + END);
   return { tokens, merged };
-}
-
-/**
- * Applies merges to a word's symbols: lowest id first, all its occurrences from left to right. The queue takes one
- * occurrence at a time, which gives the same result as one merge at a time, since what a merge creates only takes
- * part in merges of higher id; and a "word" of a million letters stays n log n.
- */
-function merge(symbols: number[], merged: (left: number, right: number) => number | undefined): number[] {
-  const count = symbols.length, next = symbols.map((_, i) => i + 1), previous = symbols.map((_, i) => i - 1);
-  const queue = new Heap<number>((a, b) => a < b); // id * 2^30 + position: ordered by id, then from the left
-  const offer = (at: number): void => {
-    const id = at >= 0 && next[at] < count ? merged(symbols[at], symbols[next[at]]) : undefined;
-    if (id !== undefined) queue.push(id * 2 ** 30 + at);
-  };
-  for (let at = 0; at < count - 1; at++) offer(at);
-  for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
-    const at = key % 2 ** 30, id = (key - at) / 2 ** 30, right = next[at];
-    // An entry is out of date when its left symbol is gone (-1 below) or one of the two has since changed.
-    if (right >= count || merged(symbols[at], symbols[right]) !== id) continue;
-    symbols[at] = id;
-    symbols[right] = -1;
-    next[at] = next[right];
-    if (next[at] < count) previous[next[at]] = at;
-    offer(previous[at]);
-    offer(at);
-  }
-  return symbols.filter((id) => id >= 0);
 }

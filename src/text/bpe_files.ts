@@ -2,24 +2,29 @@
 // version line) and beside it a small tokenizer_config.json with what the pair cannot say: the pre-tokenizer, and a
 // fingerprint against mixed-up files. The published pair itself loads without that config, as the paper used it.
 
-import { NotFound, type Storage } from "../core/storage.ts";
+import type { Storage } from "../core/storage.ts";
 import { type BpeTokenizer, createBpe, END } from "./bpe.ts";
 import { type PretokenizerName, pretokenizers } from "./standardize.ts";
+import {
+  type BpeFileNames,
+  encoderText,
+  firstPresent,
+  join,
+  mergesText,
+  parseEncoder,
+  parseJson,
+  parseMerges,
+  readText,
+} from "./vocabulary_files.ts";
 
-/** The names of the two vocabulary files in their folder. */
-export interface BpeFileNames {
-  /** Token -> id, JSON. */
-  readonly encoder: string;
-  /** One merge a line after a version line. */
-  readonly merges: string;
-}
+export type { BpeFileNames };
 
 /** The names Foreword writes. */
 export const BPE_FILES: BpeFileNames = { encoder: "encoder.json", merges: "vocab.bpe" };
 /** The names of GPT-1's release. */
 export const GPT1_FILES: BpeFileNames = { encoder: "encoder_bpe_40000.json", merges: "vocab_40000.bpe" };
 
-const CONFIG = "tokenizer_config.json", FORMAT = "foreword-bpe-1", VERSION_LINE = "#version: 0.2";
+const CONFIG = "tokenizer_config.json", FORMAT = "foreword-bpe-1";
 
 /**
  * Writes a tokenizer to a folder, which is created if missing. Under {@link GPT1_FILES} the pair has the names that
@@ -34,10 +39,8 @@ export async function saveBpe(
   await storage.makeFolder(folder);
   const write = (name: string, text: string): Promise<void> =>
     storage.write(join(folder, name), [new TextEncoder().encode(text)]);
-  // Not JSON.stringify of an object: that would move the tokens that look like numbers to the front.
-  const entries = tokenizer.tokens.map((token, id) => `${JSON.stringify(token)}: ${id}`);
-  await write(names.encoder, `{${entries.join(", ")}}`);
-  await write(names.merges, [VERSION_LINE, ...tokenizer.merges.map((pair) => pair.join(" ")), ""].join("\n"));
+  await write(names.encoder, encoderText(tokenizer.tokens));
+  await write(names.merges, mergesText(tokenizer.merges));
   const { pretokenizer, size: vocabSize, fingerprint } = tokenizer;
   await write(
     CONFIG,
@@ -98,64 +101,6 @@ export async function loadBpe(storage: Storage, folder: string, names?: BpeFileN
   return tokenizer;
 }
 
-async function firstPresent(
-  storage: Storage,
-  folder: string,
-  candidates: readonly BpeFileNames[],
-): Promise<BpeFileNames> {
-  for (const names of candidates) {
-    const files = await Promise.all(Object.values(names).map((name) => storage.stat(join(folder, name))));
-    if (files.every((file) => file?.kind === "file")) return names;
-  }
-  const wanted = candidates.map((names) => `${names.encoder} + ${names.merges}`).join(" or ");
-  throw new NotFound(`Cannot load a tokenizer from ${storage.describe(folder)}: it does not hold ${wanted}`);
-}
-
-async function readText(storage: Storage, path: string): Promise<string> {
-  const data = await storage.read(path);
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(data);
-  } catch {
-    throw new SyntaxError(
-      `Cannot read ${storage.describe(path)}: it is not UTF-8 text; fetch or save it again`,
-    );
-  }
-}
-
-/** The tokens of an encoder file in id order; ids must be 0 to n - 1, each once. */
-function parseEncoder(text: string, where: string): string[] {
-  const value = parseJson(text, where);
-  const entries = Object.entries(value ?? {});
-  const tokens = new Array<string>(entries.length);
-  for (const [token, id] of entries) {
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= entries.length || id in tokens) {
-      throw new SyntaxError(
-        `Cannot read ${where}: token ${JSON.stringify(token)} has id ${JSON.stringify(id)}, ` +
-          `but the ${entries.length} tokens must have the ids 0 to ${entries.length - 1}, each once`,
-      );
-    }
-    tokens[id] = token;
-  }
-  return tokens;
-}
-
-function parseMerges(text: string, where: string): [string, string][] {
-  const lines = text.replaceAll("\r\n", "\n").split("\n");
-  if (!lines[0].startsWith("#version")) {
-    throw new SyntaxError(
-      `Cannot read ${where}: the first line should be a version such as "${VERSION_LINE}"`,
-    );
-  }
-  if (lines.at(-1) === "") lines.pop();
-  return lines.slice(1).map((line, i) => {
-    const [left, right, ...rest] = line.split(" ");
-    if (left && right && rest.length === 0) return [left, right];
-    throw new SyntaxError(
-      `Cannot read ${where}: line ${i + 2} is ${JSON.stringify(line)}, not two tokens with a space between`,
-    );
-  });
-}
-
 /** GPT-1's layout leaves, besides `<unk>`, the merges and the newline, each character twice. */
 function charactersOf(tokens: readonly string[], merges: number, where: string): string[] {
   const count = (tokens.length - 2 - merges) / 2;
@@ -190,20 +135,3 @@ async function readConfig(
   }
   return { pretokenizer: pretokenizer as PretokenizerName, fingerprint };
 }
-
-function parseJson(text: string, where: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new SyntaxError(`Cannot read ${where}: not valid JSON (${(error as Error).message})`, {
-      cause: error,
-    });
-  }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-    return value as Record<string, unknown>;
-  }
-  throw new SyntaxError(`Cannot read ${where}: it should hold a JSON object`);
-}
-
-const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`;

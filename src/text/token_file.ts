@@ -88,7 +88,7 @@ export function encodeCorpus(
     let count = 0, total = 0;
     for await (const { path, text, bytes } of documents(storage, source, extensions ? { extensions } : {})) {
       signal?.throwIfAborted();
-      yield { ids: tokenizer.encode(text), bytes };
+      yield { ids: tokenizer.encodeText(text), bytes };
       onProgress?.({ path, documents: ++count, bytes: total += bytes });
     }
   }

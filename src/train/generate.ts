@@ -134,5 +134,6 @@ export async function* generate<C, R>(
     held = held.slice(ready.length);
     if (ready) yield ready;
   }
+  held += decoder.end();
   if (held) yield held;
 }

@@ -95,7 +95,7 @@ export async function* encodePieces(
   const encoder = tokenizer.encoder(), ending = separator === null ? [] : [separator];
   let number = -1, kept = false;
   const end = function* (): Generator<EncodedDocument> {
-    if (kept) yield { ids: [...Array.from(encoder.finish()), ...ending], bytes: 0, continues: true };
+    if (kept) yield { ids: [...Array.from(encoder.end()), ...ending], bytes: 0, continues: true };
   };
   for await (const { text, begins } of pieces) {
     if (begins) {

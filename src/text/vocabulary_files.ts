@@ -1,0 +1,106 @@
+// The pair of files in which OpenAI published its vocabularies: tokens and their ids as JSON, and merges as text, one a line
+// behind a version line. Reading and writing them is the same for every kind of BPE; what the tokens mean is said in
+// bpe_files.ts and bytes/files.ts.
+
+import { NotFound, type Storage } from "../core/storage.ts";
+
+const VERSION_LINE = "#version: 0.2";
+
+/** The names of the two vocabulary files in their folder. */
+export interface BpeFileNames {
+  /** Token -> id, JSON. */
+  readonly encoder: string;
+  /** One merge a line after a version line. */
+  readonly merges: string;
+}
+
+/** What the file of tokens holds: a JSON object, token -> id. */
+export function encoderText(tokens: readonly string[]): string {
+  // Not JSON.stringify of an object: that would move the tokens that look like numbers to the front.
+  return `{${tokens.map((token, id) => `${JSON.stringify(token)}: ${id}`).join(", ")}}`;
+}
+
+/** What the file of merges holds. */
+export function mergesText(merges: readonly (readonly [string, string])[]): string {
+  return [VERSION_LINE, ...merges.map((pair) => pair.join(" ")), ""].join("\n");
+}
+
+/** The first of the pairs of names that is in the folder. Rejects with `NotFound` if none is. */
+export async function firstPresent(
+  storage: Storage,
+  folder: string,
+  candidates: readonly BpeFileNames[],
+): Promise<BpeFileNames> {
+  for (const names of candidates) {
+    const files = await Promise.all(Object.values(names).map((name) => storage.stat(join(folder, name))));
+    if (files.every((file) => file?.kind === "file")) return names;
+  }
+  const wanted = candidates.map((names) => `${names.encoder} + ${names.merges}`).join(" or ");
+  throw new NotFound(`Cannot load a tokenizer from ${storage.describe(folder)}: it does not hold ${wanted}`);
+}
+
+/** The text of a file. Rejects with `SyntaxError` if it is not UTF-8. */
+export async function readText(storage: Storage, path: string): Promise<string> {
+  const data = await storage.read(path);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(data);
+  } catch {
+    throw new SyntaxError(
+      `Cannot read ${storage.describe(path)}: it is not UTF-8 text; fetch or save it again`,
+    );
+  }
+}
+
+/** The tokens of an encoder file in id order; ids must be 0 to n - 1, each once. */
+export function parseEncoder(text: string, where: string): string[] {
+  const value = parseJson(text, where);
+  const entries = Object.entries(value ?? {});
+  const tokens = new Array<string>(entries.length);
+  for (const [token, id] of entries) {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= entries.length || id in tokens) {
+      throw new SyntaxError(
+        `Cannot read ${where}: token ${JSON.stringify(token)} has id ${JSON.stringify(id)}, ` +
+          `but the ${entries.length} tokens must have the ids 0 to ${entries.length - 1}, each once`,
+      );
+    }
+    tokens[id] = token;
+  }
+  return tokens;
+}
+
+/** The merges of a merges file, in rank order. */
+export function parseMerges(text: string, where: string): [string, string][] {
+  const lines = text.replaceAll("\r\n", "\n").split("\n");
+  if (!lines[0].startsWith("#version")) {
+    throw new SyntaxError(
+      `Cannot read ${where}: the first line should be a version such as "${VERSION_LINE}"`,
+    );
+  }
+  if (lines.at(-1) === "") lines.pop();
+  return lines.slice(1).map((line, i) => {
+    const [left, right, ...rest] = line.split(" ");
+    if (left && right && rest.length === 0) return [left, right];
+    throw new SyntaxError(
+      `Cannot read ${where}: line ${i + 2} is ${JSON.stringify(line)}, not two tokens with a space between`,
+    );
+  });
+}
+
+/** The object that a JSON text holds. `where` names it in errors. */
+export function parseJson(text: string, where: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new SyntaxError(`Cannot read ${where}: not valid JSON (${(error as Error).message})`, {
+      cause: error,
+    });
+  }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw new SyntaxError(`Cannot read ${where}: it should hold a JSON object`);
+}
+
+/** The path of a file in a folder. */
+export const join = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`;

@@ -1,0 +1,45 @@
+// Loading the text module: compiled once per program, instantiated once per tokenizer on a memory of its own. What its
+// functions do is said in assembly/text/. Addresses are plain numbers; the module trusts what it is given.
+
+import type { TextFunction } from "./generated/functions.ts";
+
+/** The functions of the text module. Addresses are in bytes; see the file of each in `assembly/text/`. */
+export interface TextFunctions extends Record<TextFunction, unknown> {
+  /** Fields of an engine record (`engine.ts`). */
+  countFields(): number;
+  /** Fills the table of pairs that merge (`pairs.ts`); returns how many were added. */
+  addPairs(engine: number, from: number, count: number, first: number): number;
+  /** Splits as GPT-2 does (`split_gpt2.ts`); returns the number of pieces. */
+  splitGpt2(at: number, end: number, final: number, classes: number, starts: number): number;
+  /** Ids of pieces (`encode.ts`); returns their end. */
+  encodePieces(engine: number, starts: number, count: number, out: number): number;
+  /** Where UTF-8 stops being valid (`utf8.ts`). */
+  firstInvalid(at: number, end: number): number;
+  /** Bytes of ids, or -1 - i for the i-th that does not exist (`decode.ts`). */
+  measureIds(ids: number, count: number, offsets: number, size: number): number;
+  /** Writes the bytes of ids (`decode.ts`). */
+  decodeIds(ids: number, count: number, offsets: number, bytes: number, out: number): void;
+}
+
+let compiled: Promise<WebAssembly.Module | null> | undefined;
+
+/**
+ * The text module, compiled; `null` where the engine has no WebAssembly SIMD or does not let a program compile
+ * (some edge platforms), and the TypeScript path must do.
+ */
+export function compileText(): Promise<WebAssembly.Module | null> {
+  compiled ??= import("./generated/engine.ts").then(async ({ default: base64 }) => {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    try {
+      return await WebAssembly.compile(bytes);
+    } catch {
+      return null;
+    }
+  });
+  return compiled;
+}
+
+/** An instance of the text module that works on `memory`. */
+export function instantiateText(module: WebAssembly.Module, memory: WebAssembly.Memory): TextFunctions {
+  return new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as TextFunctions;
+}
