@@ -1,10 +1,9 @@
-// Learns byte-pair merges from text, after Sennrich, Haddow and Birch, "Neural machine translation of rare words with
-// subword units" (2016): count words, then again and again merge the pair of symbols that is most frequent. Counts are
-// updated only in the words that hold the merged pair, and the queue of pairs is corrected when a stale entry comes
-// up, so a merge costs what it touches and nothing is ever counted twice.
+// Learns a byte-pair tokenizer of GPT-1's form (bpe.ts) from text: counts words, spells them in characters and merges
+// pairs as learn_merges.ts does. What is special here is the layout of the vocabulary and which merges its files can
+// express.
 
 import { type BpeTokenizer, createBpe, END, UNKNOWN } from "./bpe.ts";
-import { Heap } from "./heap.ts";
+import { learnMerges } from "./learn_merges.ts";
 import { type PretokenizerName, pretokenizers } from "./standardize.ts";
 
 /** How to train a tokenizer. */
@@ -19,17 +18,6 @@ export interface BpeTraining {
   readonly onProgress?: (progress: { readonly merges: number; readonly of: number }) => void;
   /** Stops training; the promise then rejects with the signal's reason. */
   readonly signal?: AbortSignal;
-}
-
-interface Pair {
-  readonly left: number;
-  readonly right: number;
-  /** Occurrences now. */
-  count: number;
-  /** Occurrences when it last entered the queue; never less than `count`, since only new pairs gain. */
-  queued: number;
-  /** Words (by index) that hold the pair, or once did. */
-  readonly words: number[];
 }
 
 /**
@@ -119,82 +107,24 @@ async function learn(
     return symbols;
   });
 
-  const pairs = new Map<number, Pair>(), stride = tokens.length + wanted;
-  /** Adds `sign` times a word's frequency to all its pairs, and gives those it had to create. */
-  function tally(index: number, sign: 1 | -1, created: Pair[]): void {
-    const symbols = words[index], count = sign * spelled[index][1];
-    for (let i = 1; i < symbols.length; i++) {
-      const left = symbols[i - 1], right = symbols[i], key = left * stride + right;
-      let pair = pairs.get(key);
-      if (pair === undefined) {
-        pair = { left, right, count: 0, queued: 0, words: [] };
-        pairs.set(key, pair);
-        created.push(pair);
-      }
-      pair.count += count;
-      // Only a pair that is new in this round can be new to the word; it is not in the queue yet.
-      if (pair.queued === 0 && pair.words.at(-1) !== index) pair.words.push(index);
-    }
-  }
-
-  const queue = new Heap<Pair>((a, b) =>
-    a.queued !== b.queued
-      ? a.queued > b.queued
-      : a.left !== b.left
-      ? tokens[a.left] < tokens[b.left]
-      : tokens[a.right] < tokens[b.right]
-  );
-  const enqueue = (pair: Pair): void => {
-    pair.queued = pair.count;
-    if (pair.count >= minFrequency) queue.push(pair);
-  };
-
-  const initial: Pair[] = [];
-  for (let index = 0; index < words.length; index++) tally(index, 1, initial);
-  initial.forEach(enqueue);
-
   const merges: [string, string][] = [];
-  let rested = performance.now();
-  while (merges.length < wanted) {
-    const best = queue.pop();
-    if (best === undefined) break;
-    if (best.count < best.queued) {
-      enqueue(best);
-      continue;
-    }
-    const left = tokens[best.left], right = tokens[best.right], token = left + right;
-    // A token may not be spelled in two ways, nor end in a `</w>` that is text: files could not tell them apart.
-    if (taken.has(token) || token.endsWith(END) !== right.endsWith(END)) continue;
-    taken.add(token);
-    const id = tokens.push(token) - 1, created: Pair[] = [];
-    for (const index of best.words) {
-      const joined = join(words[index], best.left, best.right, id);
-      if (joined.length === words[index].length) continue;
-      tally(index, -1, created);
-      words[index] = joined;
-      tally(index, 1, created);
-    }
-    pairs.delete(best.left * stride + best.right);
-    created.forEach(enqueue);
-    merges.push([left, right]);
-    if (performance.now() - rested > 50) { // let timers, Ctrl-C and the page have a turn
-      onProgress?.({ merges: merges.length, of: wanted });
-      await new Promise((resolve) => setTimeout(resolve));
-      signal?.throwIfAborted();
-      rested = performance.now();
-    }
-  }
+  await learnMerges({
+    words,
+    counts: spelled.map(([, count]) => count),
+    minFrequency,
+    before: (a, b) => a.left !== b.left ? tokens[a.left] < tokens[b.left] : tokens[a.right] < tokens[b.right],
+    merge: (pair) => {
+      const left = tokens[pair.left], right = tokens[pair.right], token = left + right;
+      // A token may not be spelled in two ways, nor end in a `</w>` that is text: files could not tell them apart.
+      if (taken.has(token) || token.endsWith(END) !== right.endsWith(END)) return null;
+      taken.add(token);
+      merges.push([left, right]);
+      return tokens.push(token) - 1;
+    },
+    done: () => merges.length >= wanted,
+    onProgress: () => onProgress?.({ merges: merges.length, of: wanted }),
+    signal,
+  });
   onProgress?.({ merges: merges.length, of: wanted });
   return merges;
-}
-
-/** The symbols with each `left right`, taken from the left without overlap, replaced by `id`. */
-function join(symbols: readonly number[], left: number, right: number, id: number): number[] {
-  const joined: number[] = [];
-  for (let i = 0; i < symbols.length; i++) {
-    const match = symbols[i] === left && symbols[i + 1] === right;
-    joined.push(match ? id : symbols[i]);
-    if (match) i++;
-  }
-  return joined;
 }
