@@ -4,6 +4,8 @@
 // a name to `pretokenizers`, because a tokenizer stores the name it was made with. Splitting words into subwords is
 // not here: see bpe.ts.
 
+import { basicWords } from "./wordpiece/basic.ts";
+
 // What Python's `\s` matches in a str. JavaScript's `\s` has U+FEFF in addition and lacks U+001C-001F and U+0085.
 const SPACE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const SPACES = new RegExp(`[${SPACE}]+`, "g");
@@ -81,9 +83,12 @@ function straighten(text: string): string {
 }
 
 /** The name of a pre-tokenizer, as a tokenizer's config stores it. */
-export type PretokenizerName = "words";
+export type PretokenizerName = "words" | "bert";
 
 /** Every pre-tokenizer by name: from a text to its words, where `"\n"` is a line break and no word holds a space. */
 export const pretokenizers: Readonly<Record<PretokenizerName, (text: string) => Iterable<string>>> = {
   words: (text) => words(text),
+  bert: function* (text) {
+    for (const { text: word } of basicWords(text, { lowerCase: true })) yield word;
+  },
 };

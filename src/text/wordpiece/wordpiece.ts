@@ -23,6 +23,8 @@ export interface WordPieceParts extends BasicOptions {
   readonly maxWordLength?: number;
   /** What the special tokens are called. Default {@link BERT_SPECIALS}. */
   readonly special?: SpecialTokens;
+  /** Further tokens that are looked for in a text that is read with `specials`. Default none. */
+  readonly added?: readonly string[];
 }
 
 /** Ids with the ranges of the text they stand for. */
@@ -76,15 +78,17 @@ const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
  * ```
  */
 export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceTokenizer> {
-  const { tokens, lowerCase, maxWordLength = 200, special = BERT_SPECIALS } = parts;
+  const { tokens, lowerCase, maxWordLength = 200, special = BERT_SPECIALS, added = [] } = parts;
   const { stripAccents = lowerCase, splitIdeographs = true } = parts;
   const options = { lowerCase, stripAccents, splitIdeographs };
   checkVocabulary(tokens);
   const ids = specialIds(tokens, special), { size, cut } = pieces(tokens, ids.unknown, maxWordLength);
   const fingerprint = await sha256(
-    new TextEncoder().encode(JSON.stringify(["wordpiece", options, maxWordLength, special, tokens])),
+    new TextEncoder().encode(JSON.stringify(["wordpiece", options, maxWordLength, special, added, tokens])),
   );
-  const specialByText = new Map(Object.values(special).map((token) => [token, tokens.indexOf(token)]));
+  const specialByText = new Map(
+    [...Object.values(special), ...added].map((token) => [token, tokens.indexOf(token)]),
+  );
   const specialPattern = alternatives([...specialByText].filter(([, id]) => id >= 0).map(([token]) => token));
   const cache = new Map<string, TracedTokens>();
 
@@ -162,6 +166,7 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     tokens,
     maxWordLength,
     special,
+    added,
     specialIds: ids,
     size,
     fingerprint,
