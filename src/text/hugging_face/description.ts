@@ -1,7 +1,7 @@
 // What Foreword knows of a tokenizer.json: one of three kinds, as plain data that the tokenizers here are made of.
 // Reading is in read.ts, writing in write.ts, the pipelines of normalizers and so on that both know in pipelines.ts.
 
-import { type BpeParts, type BpeTokenizer, createBpe, UNKNOWN } from "../bpe.ts";
+import { type BpeParts, type BpeTokenizer, createBpe, END, UNKNOWN } from "../bpe.ts";
 import type { WordPieceParts } from "../wordpiece/wordpiece.ts";
 
 /** BERT's tokenizer: WordPiece on BERT's words. Goes into `createWordPiece` as it is. */
@@ -61,22 +61,18 @@ export async function createWordBpe(
       `Cannot use ${where}: its unknown token is ${JSON.stringify(unknown)}, not ${UNKNOWN}`,
     );
   }
-  const count = Math.max(0, Math.floor((tokens.length - 2 - merges.length) / 2));
-  const tokenizer = await createBpe({ characters: tokens.slice(1, 1 + count), merges, pretokenizer }).catch(
-    (error: unknown) => {
-      if (error instanceof SyntaxError) error.message = `Cannot use ${where}: ${error.message}`;
-      throw error;
-    },
-  );
-  const length = Math.max(tokens.length, tokenizer.size);
-  for (let id = 0; id < length; id++) {
-    if (tokens[id] === tokenizer.tokens[id]) continue;
+  const characters = tokens.slice(1, 1 + Math.max(0, Math.floor((tokens.length - 2 - merges.length) / 2)));
+  const finals = characters.map((character) => character + END);
+  const layout = [UNKNOWN, ...characters, ...finals, ...merges.map((pair) => pair.join("")), "\n" + END];
+  const wrong = Array.from({ length: Math.max(tokens.length, layout.length) }, (_, id) => id)
+    .find((id) => tokens[id] !== layout[id]);
+  if (wrong !== undefined) {
     throw new SyntaxError(
-      `Cannot use ${where}: id ${id} is ${
-        JSON.stringify(tokens[id] ?? null)
-      } where GPT-1's layout (<unk>, characters, ` +
-        `characters</w>, merges, newline</w>) has ${JSON.stringify(tokenizer.tokens[id] ?? null)}`,
+      `Cannot use ${where}: id ${wrong} is ${
+        JSON.stringify(tokens[wrong] ?? null)
+      }, which is not GPT-1's layout (` +
+        `${UNKNOWN}, characters, characters${END}, merges, newline${END}); train the tokenizer here, or use its files`,
     );
   }
-  return tokenizer;
+  return await createBpe({ characters, merges, pretokenizer });
 }

@@ -62,8 +62,8 @@ export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> 
 const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
 
 /**
- * Makes a tokenizer from a vocabulary. Throws `SyntaxError` if a token is empty, is there twice or if `[UNK]`, `[CLS]`
- * or `[SEP]` is missing.
+ * Makes a tokenizer from a vocabulary. Rejects with `SyntaxError` if a token is empty or there twice, or if `[UNK]`,
+ * `[CLS]` or `[SEP]` is missing.
  *
  * @example
  * ```ts
@@ -81,6 +81,11 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
   const { tokens, lowerCase, maxWordLength = 200, special = BERT_SPECIALS, added = [] } = parts;
   const { stripAccents = lowerCase, splitIdeographs = true } = parts;
   const options = { lowerCase, stripAccents, splitIdeographs };
+  if (!(Number.isSafeInteger(maxWordLength) && maxWordLength > 0)) {
+    throw new RangeError(
+      `Cannot make a tokenizer with maxWordLength ${maxWordLength}: it must be a positive whole number`,
+    );
+  }
   checkVocabulary(tokens);
   const ids = specialIds(tokens, special), { size, cut } = pieces(tokens, ids.unknown, maxWordLength);
   const fingerprint = await sha256(
