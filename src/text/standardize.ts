@@ -5,6 +5,7 @@
 import { PYTHON_SPACE } from "./clean/spaces.ts";
 import { standardize } from "./clean/standardize.ts";
 import { gpt1Words } from "./english/gpt1_words.ts";
+import { basicWords } from "./wordpiece/basic.ts";
 
 const WORD = new RegExp(
   [
@@ -53,11 +54,17 @@ function straighten(text: string): string {
   return text.normalize("NFC").replace(/[\u2018-\u201b]/g, "'").replace(/[\u201c-\u201f]/g, '"');
 }
 
-/** The name of a pre-tokenizer, as a tokenizer's config stores it: GPT-1's own, or the plain {@link words}. */
-export type PretokenizerName = "gpt1" | "words";
+/**
+ * The name of a pre-tokenizer, as a tokenizer's config stores it: GPT-1's own, the plain {@link words}, or BERT's basic
+ * words, which Hugging Face's fast tokenizer for GPT-1 uses.
+ */
+export type PretokenizerName = "gpt1" | "words" | "bert";
 
 /** Every pre-tokenizer by name: from a text to its words, where `"\n"` is a line break and no word holds a space. */
 export const pretokenizers: Readonly<Record<PretokenizerName, (text: string) => Iterable<string>>> = {
   gpt1: (text) => gpt1Words(text),
   words: (text) => words(text),
+  bert: function* (text) {
+    for (const { text: word } of basicWords(text, { lowerCase: true })) yield word;
+  },
 };

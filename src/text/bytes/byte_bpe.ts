@@ -3,6 +3,7 @@
 // plain TypeScript (reference.ts) where WebAssembly is missing. Files are in files.ts.
 
 import { sha256 } from "../digest.ts";
+import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
 import type { Decoder, Tokenizer } from "../tokenizer.ts";
 import { classTable } from "../wasm/classes.ts";
 import { type Coder, createCoder } from "../wasm/coder.ts";
@@ -110,6 +111,7 @@ export async function createByteBpe(
     encode: (text, options) => Array.from(encodeText(text, options)),
     encodeText,
     encodeBytes,
+    encoder: () => encoderAtCuts((text) => encodeText(text), beforeLastBlank),
     decode: (ids) => lenient().decode(decodeBytes(ids)),
     decodeBytes,
     decoder,

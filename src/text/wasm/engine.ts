@@ -86,7 +86,7 @@ export function createEngine(
   const record = memory.allocate(FIELDS.length * 4);
   const set = (values: Readonly<Record<string, number>>): void => {
     const fields = memory.words(record, FIELDS.length);
-    for (const [name, value] of Object.entries(values)) fields[FIELDS.indexOf(name)] = value;
+    FIELDS.forEach((name, i) => fields[i] = values[name] ?? fields[i]);
   };
   const place = (data: Uint8Array | Uint32Array): number => {
     const address = memory.allocate(data.byteLength + SLACK);
