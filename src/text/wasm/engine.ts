@@ -65,9 +65,18 @@ export interface WorkArea {
 
 // Fields of the record in assembly/text/engine.ts, in its order.
 const FIELDS = [
-  ...["ids", "idShift", "pairs", "pairBits", "short", "shortBits", "long", "longBits", "records"],
-  ...["recordsTop", "recordsEnd", "heads", "present", "symbols", "scratch", "scratchBytes", "misses"],
-] as const;
+  ...["ids", "idShift", "pairs", "pairBits", "short", "shortBits", "long", "longBits", "records"] as const,
+  ...[
+    "recordsTop",
+    "recordsEnd",
+    "heads",
+    "present",
+    "symbols",
+    "scratch",
+    "scratchBytes",
+    "misses",
+  ] as const,
+];
 const SLACK = 64; // vector loads and stores reach so far behind what they are for
 const MAX_SYMBOLS = 2 ** 21;
 
@@ -84,9 +93,9 @@ export function createEngine(
   if (functions.countFields() !== FIELDS.length) throw new Error("The text module is not of this version");
 
   const record = memory.allocate(FIELDS.length * 4);
-  const set = (values: Readonly<Record<string, number>>): void => {
+  const set = (values: Readonly<Partial<Record<typeof FIELDS[number], number>>>): void => {
     const fields = memory.words(record, FIELDS.length);
-    FIELDS.forEach((name, i) => fields[i] = values[name] ?? fields[i]);
+    for (const [i, name] of FIELDS.entries()) fields[i] = values[name] ?? fields[i];
   };
   const place = (data: Uint8Array | Uint32Array): number => {
     const address = memory.allocate(data.byteLength + SLACK);
