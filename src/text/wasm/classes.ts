@@ -15,7 +15,7 @@ export function classTable(classes: readonly Ranges[]): Uint8Array<ArrayBuffer> 
   }
   const index = new Uint16Array(BLOCKS), blocks: Uint8Array[] = [], known = new Map<string, number>();
   for (let i = 0; i < BLOCKS; i++) {
-    const block = flat.subarray(i * BLOCK, (i + 1) * BLOCK), key = block.join("");
+    const block = flat.subarray(i * BLOCK, (i + 1) * BLOCK), key = String.fromCharCode(...block);
     let number = known.get(key);
     if (number === undefined) {
       number = blocks.push(block) - 1;
