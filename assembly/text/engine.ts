@@ -1,5 +1,6 @@
-// The addresses and sizes that a text engine works with, as one record in linear memory. The host (src/text/wasm/engine.ts)
-// writes it in this order; everything else is handed its address. Fields hold addresses unless they say otherwise.
+// The addresses and sizes that a text engine works with, as one record in linear memory. The host
+// (src/text/wasm/engine.ts) writes it in this order; everything else is handed its address. Fields hold addresses
+// unless they say otherwise.
 
 /** Symbols and ids are below 2^21, so that a pair and what it becomes fit into 64 bits. */
 export const SYMBOL_BITS: i32 = 21;

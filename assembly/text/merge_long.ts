@@ -1,7 +1,8 @@
-// Merges of a long piece, in time linear in its symbols (and one pass over the bits of the ranks): a megabyte of one letter
-// costs what a megabyte of anything costs. The places where a merge applies form a list, one list for each rank. Ranks are
-// worked off upwards, since what a merge makes only takes part in merges of higher rank. Places of one rank overlap only if
-// the two symbols are the same one, `aaa`; such a run is merged from its left end. Otherwise their order does not matter.
+// Merges of a long piece, in time linear in its symbols (and one pass over the bits of the ranks): a megabyte of one
+// letter costs what a megabyte of anything costs. The places where a merge applies form a list, one list for each
+// rank. Ranks are worked off upwards, since what a merge makes only takes part in merges of higher rank. Places of
+// one rank overlap only if the two symbols are the same one, `aaa`; such a run is merged from its left end. Otherwise
+// their order does not matter.
 
 import { Engine, FIRST_MERGE, NONE } from "./engine";
 import { findPair } from "./pairs";

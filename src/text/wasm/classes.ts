@@ -1,6 +1,6 @@
-// Tables that give each code point a class, for scanners. assembly/text/classes.ts reads them: for each 128 code points the
-// number of a block as u16, then the blocks, one byte for each code point, equal ones stored once. Which classes
-// there are is the business of the scanner; code points that no range names have class 0.
+// Tables that give each code point a class, for scanners. assembly/text/classes.ts reads them: for each 128 code
+// points the number of a block as u16, then the blocks, one byte for each code point, equal ones stored once. Which
+// classes there are is the business of the scanner; code points that no range names have class 0.
 
 const BLOCK = 128, BLOCKS = 0x110000 / BLOCK;
 

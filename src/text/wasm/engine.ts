@@ -1,6 +1,7 @@
-// The engine of one tokenizer: a memory, filled with what the text module works on. Pairs that merge, ids, the tables of the
-// scanner and of the decoder, and two caches of fixed size; behind them the work area for the part of a text that is being
-// encoded. Taking texts through it is in coder.ts; what the fields mean is said in assembly/text/engine.ts.
+// The engine of one tokenizer: a memory, filled with what the text module works on. Pairs that merge, ids, the tables
+// of the scanner and of the decoder, and two caches of fixed size; behind them the work area for the part of a text
+// that is being encoded. Taking texts through it is in coder.ts; what the fields mean is said in
+// assembly/text/engine.ts.
 
 import { TextMemory } from "./memory.ts";
 import { instantiateText, type TextFunctions } from "./module.ts";
