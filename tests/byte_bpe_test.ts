@@ -1,5 +1,5 @@
-// Byte-level BPE from the outside: the WebAssembly path and the plain one side by side, on small vocabularies made here. What
-// is inside the engine is tested in text_engine_test.ts, GPT-2's own vocabulary in gpt2_tokenizer_test.ts.
+// Byte-level BPE from the outside: the WebAssembly path and the plain one side by side, on small vocabularies made
+// here. What is inside the engine is tested in text_engine_test.ts, GPT-2's own vocabulary in gpt2_tokenizer_test.ts.
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { memoryStorage } from "../src/core/memory_storage.ts";

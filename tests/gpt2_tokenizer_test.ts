@@ -1,10 +1,10 @@
-// GPT-2's published vocabulary: ids against tiktoken's and against published cases, and the worst kinds of text. Skipped
-// unless FOREWORD_DATA names a folder that holds tok/gpt2/, and where it does, clean/udhr2/ and lm/novels/.
+// GPT-2's published vocabulary: ids against tiktoken's and against published cases, and the worst kinds of text.
+// Skipped unless FOREWORD_DATA names a folder that holds tok/gpt2/, and where it does, clean/udhr2/ and lm/novels/.
 
 import { assert, assertEquals } from "@std/assert";
 import { get_encoding, type Tiktoken } from "tiktoken";
 import { memoryStorage } from "../src/core/memory_storage.ts";
-import { type ByteBpe } from "../src/text/bytes/byte_bpe.ts";
+import type { ByteBpe } from "../src/text/bytes/byte_bpe.ts";
 import { GPT2_FILES, loadByteBpe } from "../src/text/bytes/files.ts";
 import { property, randomText } from "./text_support.ts";
 

@@ -1,4 +1,5 @@
-// What tests of tokenizers share: properties over seeds, and random texts and merges that reach the corners of byte-level BPE.
+// What tests of tokenizers share: properties over seeds, and random texts and merges that reach the corners of
+// byte-level BPE.
 
 import type { Random } from "../src/core/random.ts";
 import { Random as Generator } from "../src/core/random.ts";
