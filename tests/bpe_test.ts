@@ -8,7 +8,7 @@ import { NotFound } from "../src/core/storage.ts";
 import { type BpeTokenizer, createBpe } from "../src/text/bpe.ts";
 import { GPT1_FILES, loadBpe, saveBpe } from "../src/text/bpe_files.ts";
 import { trainBpe } from "../src/text/bpe_train.ts";
-import { words } from "../src/text/standardize.ts";
+import { words } from "../src/text/pretokenizers.ts";
 
 const TINY = {
   characters: ["l", "o", "w", "e", "r", "<", "/", ">"],

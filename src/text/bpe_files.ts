@@ -4,7 +4,7 @@
 
 import type { Storage } from "../core/storage.ts";
 import { type BpeTokenizer, createBpe, END } from "./bpe.ts";
-import { type PretokenizerName, pretokenizers } from "./standardize.ts";
+import { type PretokenizerName, pretokenizers } from "./pretokenizers.ts";
 import {
   type BpeFileNames,
   encoderText,

@@ -3,9 +3,14 @@
 // `WordpieceTokenizer` of google-research/bert. Sequences for the model ([CLS] … [SEP] …) are in pair.ts, vocab.txt in
 // files.ts, training in train.ts.
 
+import { cached } from "../cached.ts";
+import { createChunkCoder } from "../chunk_coder.ts";
+import { unknownId } from "../coding_errors.ts";
 import { sha256 } from "../digest.ts";
 import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
-import type { Decoder, Tokenizer } from "../tokenizer.ts";
+import type { Decoder, IdArray, Tokenizer } from "../tokenizer.ts";
+import { asList } from "../wasm/decode_ids.ts";
+import { IdBuffer } from "../wasm/id_buffer.ts";
 import { type BasicOptions, type BasicWord, chunks, wordsOfChunk } from "./basic.ts";
 import {
   BERT_SPECIALS,
@@ -53,6 +58,8 @@ export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> 
   readonly specialIds: SpecialIds;
   /** The ids of a text. */
   encode(text: string, reading?: WordPieceReading): number[];
+  /** The same ids in a typed array. It may be a view of a somewhat larger buffer. */
+  encodeText(text: string, reading?: WordPieceReading): IdArray;
   /**
    * The ids of a text and where they come from. Starts never decrease, nor do ends; tokens overlap only where one
    * character became several, such as a Hangul syllable in an uncased model.
@@ -60,7 +67,13 @@ export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> 
   trace(text: string, reading?: WordPieceReading): TracedTokens;
 }
 
-const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
+/** What a tokenizer runs on. */
+export interface WordPieceOptions {
+  /** Whether to use WebAssembly where there is some; `true` unless given. The ids are the same. */
+  readonly wasm?: boolean;
+}
+
+const isContinuing = (token: string): boolean => token.startsWith(CONTINUATION) && token !== CONTINUATION;
 
 /**
  * Makes a tokenizer from a vocabulary. Rejects with `SyntaxError` if a token is empty or there twice, or if `[UNK]`,
@@ -78,7 +91,10 @@ const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
  * assertEquals(tokenizer.decode(ids), "unwanted , running");
  * ```
  */
-export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceTokenizer> {
+export async function createWordPiece(
+  parts: WordPieceParts,
+  { wasm = true }: WordPieceOptions = {},
+): Promise<WordPieceTokenizer> {
   const { tokens, lowerCase, maxWordLength = 200, special = BERT_SPECIALS, added = [] } = parts;
   const { stripAccents = lowerCase, splitIdeographs = true } = parts;
   const options = { lowerCase, stripAccents, splitIdeographs };
@@ -88,7 +104,7 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     );
   }
   checkVocabulary(tokens);
-  const ids = specialIds(tokens, special), { size, cut } = pieces(tokens, ids.unknown, maxWordLength);
+  const ids = specialIds(tokens, special), { size, cut } = cutter(tokens, ids.unknown, maxWordLength);
   const fingerprint = await sha256(
     new TextEncoder().encode(JSON.stringify(["wordpiece", options, maxWordLength, special, added, tokens])),
   );
@@ -96,18 +112,17 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     [...Object.values(special), ...added].map((token) => [token, tokens.indexOf(token)]),
   );
   const specialPattern = alternatives([...specialByText].filter(([, id]) => id >= 0).map(([token]) => token));
-  const cache = new Map<string, TracedTokens>();
-
-  function ofChunk(chunk: string): TracedTokens {
-    let found = cache.get(chunk);
-    if (found === undefined) {
-      found = { ids: [], starts: [], ends: [] };
-      for (const word of wordsOfChunk(chunk, options)) cut(word, found);
-      if (cache.size >= CACHED_CHUNKS) cache.clear();
-      if (chunk.length <= CACHED_LENGTH) cache.set(chunk, found);
-    }
+  const solve = (chunk: string): TracedTokens => {
+    const found: TracedTokens = { ids: [], starts: [], ends: [] };
+    for (const word of wordsOfChunk(chunk, options)) cut(word, found);
     return found;
-  }
+  };
+  const ofChunk = cached(solve);
+  const pieces = tokens.map((token) => isContinuing(token) ? token.slice(CONTINUATION.length) : ` ${token}`);
+  const coder = await createChunkCoder({
+    idsOf: (text) => Array.from(chunks(text), ([start, end]) => solve(text.slice(start, end)).ids).flat(),
+    bytes: pieces.map((piece) => new TextEncoder().encode(piece)),
+  }, wasm);
 
   /** Hands over each run without white space and each special token, with the place where it starts. */
   function walk(text: string, specials: boolean, take: (tokens: TracedTokens, start: number) => void): void {
@@ -124,12 +139,17 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     plain(done, text.length);
   }
 
-  function encode(text: string, { specials = false }: WordPieceReading = {}): number[] {
-    const all: number[] = [];
-    walk(text, specials, ({ ids }) => {
-      for (const id of ids) all.push(id);
-    });
-    return all;
+  function encodeText(text: string, { specials = false }: WordPieceReading = {}): IdArray {
+    if (!specials) return coder.encode(text.toWellFormed());
+    const ids = new IdBuffer(size);
+    let done = 0;
+    for (const { 0: token, index } of text.matchAll(specialPattern)) {
+      ids.append(coder.encode(text.slice(done, index).toWellFormed()));
+      ids.append([specialByText.get(token)!]);
+      done = index + token.length;
+    }
+    ids.append(coder.encode(text.slice(done).toWellFormed()));
+    return ids.take();
   }
 
   function trace(text: string, { specials = false }: WordPieceReading = {}): TracedTokens {
@@ -148,24 +168,20 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     let started = false;
     return {
       push(id) {
-        if (!(id >= 0 && id < size && Number.isInteger(id))) {
-          throw new RangeError(`Cannot decode id ${id}: this tokenizer has ids 0 to ${size - 1}`);
-        }
-        const token = tokens[id],
-          continues = started && token.startsWith(CONTINUATION) && token !== CONTINUATION;
-        const gap = started && !continues ? " " : "";
+        if (tokens[id] === undefined) throw unknownId(id, size);
+        const piece = started ? pieces[id] : tokens[id];
         started = true;
-        return gap + (continues ? token.slice(CONTINUATION.length) : token);
+        return piece;
       },
       end: () => "",
     };
   }
 
   function decode(ids: Iterable<number>): string {
-    const stream = decoder();
-    let text = "";
-    for (const id of ids) text += stream.push(id);
-    return text.trim();
+    const list = asList(ids), first = tokens[list[0]] ?? "";
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(coder.decodeBytes(list));
+    // What continues a word is written out where there is no word before it.
+    return (isContinuing(first) ? CONTINUATION + text : text).trim();
   }
 
   return {
@@ -177,9 +193,9 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     specialIds: ids,
     size,
     fingerprint,
-    encode,
-    encodeText: (text) => Uint32Array.from(encode(text)),
-    encoder: () => encoderAtCuts(encode, beforeLastBlank),
+    encode: (text, reading) => Array.from(encodeText(text, reading)),
+    encodeText,
+    encoder: () => encoderAtCuts(encodeText, beforeLastBlank),
     trace,
     decode,
     decoder,
@@ -187,7 +203,7 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
 }
 
 /** A function that cuts words into pieces of this vocabulary, and the number of its tokens. */
-function pieces(
+function cutter(
   tokens: readonly string[],
   unknown: number,
   maxWordLength: number,
