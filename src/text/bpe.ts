@@ -75,8 +75,9 @@ export async function createBpe(
   );
   const merge = await mergerOf(pairs, size, firstMerge, wasm);
   const wordIds = cached((word) => {
-    const symbols = Array.from(word, (character) => characterIds.get(character) ?? 0),
-      last = symbols.length - 1;
+    const symbols: number[] = [];
+    for (const character of word) symbols.push(characterIds.get(character) ?? 0);
+    const last = symbols.length - 1;
     if (symbols[last] !== 0) symbols[last] += finals;
     return merge(symbols);
   });

@@ -68,6 +68,17 @@ export function wordsOfChunk(chunk: string, options: BasicOptions): BasicWord[] 
   return words;
 }
 
+/** What prints in ASCII, and the words in that. */
+const PLAIN = /^[!-~]*$/, PLAIN_WORDS = /[0-9A-Za-z]+|[!-~]/g;
+
+/** The words of a text as strings, without the trace, which takes most of the time. */
+export function plainWords(text: string, options: BasicOptions): readonly string[] {
+  if (PLAIN.test(text)) return (options.lowerCase ? text.toLowerCase() : text).match(PLAIN_WORDS) ?? [];
+  return Array.from(chunks(text)).flatMap(([start, end]) =>
+    wordsOfChunk(text.slice(start, end), options).map((word) => word.text)
+  );
+}
+
 /** The chunk without what is dropped, cut around ideographs. */
 function cleaned(chunk: string, splitIdeographs: boolean): Traced[] {
   const parts: Traced[] = [];

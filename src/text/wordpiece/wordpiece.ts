@@ -11,7 +11,8 @@ import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
 import type { Decoder, IdArray, Tokenizer } from "../tokenizer.ts";
 import { asList } from "../wasm/decode_ids.ts";
 import { IdBuffer } from "../wasm/id_buffer.ts";
-import { type BasicOptions, type BasicWord, chunks, wordsOfChunk } from "./basic.ts";
+import { type BasicOptions, chunks, plainWords, wordsOfChunk } from "./basic.ts";
+import { pieceCutter } from "./pieces.ts";
 import {
   BERT_SPECIALS,
   checkVocabulary,
@@ -104,7 +105,8 @@ export async function createWordPiece(
     );
   }
   checkVocabulary(tokens);
-  const ids = specialIds(tokens, special), { size, cut } = cutter(tokens, ids.unknown, maxWordLength);
+  const ids = specialIds(tokens, special), size = tokens.length;
+  const cut = pieceCutter(tokens, ids.unknown, maxWordLength);
   const fingerprint = await sha256(
     new TextEncoder().encode(JSON.stringify(["wordpiece", options, maxWordLength, special, added, tokens])),
   );
@@ -112,17 +114,28 @@ export async function createWordPiece(
     [...Object.values(special), ...added].map((token) => [token, tokens.indexOf(token)]),
   );
   const specialPattern = alternatives([...specialByText].filter(([, id]) => id >= 0).map(([token]) => token));
-  const solve = (chunk: string): TracedTokens => {
+  const ofChunk = cached((chunk) => {
     const found: TracedTokens = { ids: [], starts: [], ends: [] };
-    for (const word of wordsOfChunk(chunk, options)) cut(word, found);
+    for (const { text, starts, ends } of wordsOfChunk(chunk, options)) {
+      const cuts: number[] = [];
+      cut(text, found.ids, cuts);
+      cuts.forEach((end, i) => {
+        found.starts.push(starts[i > 0 ? cuts[i - 1] : 0]);
+        found.ends.push(ends[end - 1]);
+      });
+    }
+    return found;
+  });
+  const idsOf = (chunk: string): number[] => {
+    const found: number[] = [];
+    for (const word of plainWords(chunk, options)) cut(word, found, []);
     return found;
   };
-  const ofChunk = cached(solve);
   const pieces = tokens.map((token) => isContinuing(token) ? token.slice(CONTINUATION.length) : ` ${token}`);
-  const coder = await createChunkCoder({
-    idsOf: (text) => Array.from(chunks(text), ([start, end]) => solve(text.slice(start, end)).ids).flat(),
-    bytes: pieces.map((piece) => new TextEncoder().encode(piece)),
-  }, wasm);
+  const coder = await createChunkCoder(
+    { idsOf, bytes: pieces.map((piece) => new TextEncoder().encode(piece)) },
+    wasm,
+  );
 
   /** Hands over each run without white space and each special token, with the place where it starts. */
   function walk(text: string, specials: boolean, take: (tokens: TracedTokens, start: number) => void): void {
@@ -200,46 +213,6 @@ export async function createWordPiece(
     decode,
     decoder,
   };
-}
-
-/** A function that cuts words into pieces of this vocabulary, and the number of its tokens. */
-function cutter(
-  tokens: readonly string[],
-  unknown: number,
-  maxWordLength: number,
-): { size: number; cut: (word: BasicWord, into: TracedTokens) => void } {
-  const initial = new Map<string, number>(), inner = new Map<string, number>();
-  let longest = 0;
-  tokens.forEach((token, id) => {
-    initial.set(token, id);
-    if (token.startsWith(CONTINUATION)) inner.set(token.slice(CONTINUATION.length), id);
-    longest = Math.max(longest, token.length);
-  });
-
-  function cut({ text, starts, ends }: BasicWord, into: TracedTokens): void {
-    const before = into.ids.length;
-    const add = (id: number, start: number, end: number): void => {
-      into.ids.push(id);
-      into.starts.push(starts[start]);
-      into.ends.push(ends[end - 1]);
-    };
-    let start = text.length > maxWordLength && [...text].length > maxWordLength ? -1 : 0;
-    while (start >= 0 && start < text.length) {
-      const pieces = start === 0 ? initial : inner;
-      let end = Math.min(text.length, start + longest), id: number | undefined;
-      while (end > start && (id = pieces.get(text.slice(start, end))) === undefined) end--;
-      if (id === undefined) start = -1;
-      else {
-        add(id, start, end);
-        start = end;
-      }
-    }
-    if (start >= 0) return;
-    for (const list of [into.ids, into.starts, into.ends]) list.length = before;
-    add(unknown, 0, text.length);
-  }
-
-  return { size: tokens.length, cut };
 }
 
 /** Matches any of the texts, the longest where several fit. */
