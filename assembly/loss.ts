@@ -1,12 +1,12 @@
 // Softmax cross-entropy, alone (crossEntropy, crossEntropyGrad) and together with the output projection
 // (linearCrossEntropy, linearCrossEntropyTrain), which works through chunks of 96 rows so that N x V logits are never
 // stored. The matrix products are gemm.ts's. Targets are i32; -1 marks a row without a loss. The row maximum is subtracted
-// before exponentials, which are exact to 1.02 ulp; sums have a fixed order, and the logarithm is taken in f64.
+// before exponentials; sums have a fixed order, and the logarithm is taken in f64.
 
 import {
   bytes, FROM_RESULT, FROM_ZERO, MR, multiply, NR, packColumns8, packRows6, packRows8, panels,
 } from "./gemm";
-import { exp, exp1, hiddenZero, ln, max, sum } from "./simd";
+import { exp, expPairs, hiddenZero, ln, max, sum } from "./simd";
 
 /** nll[i] = log sum exp(logits[i, :]) - logits[i, targets[i]], 0 where the target is -1. Row i of N, K columns. */
 export function crossEntropy(
@@ -53,31 +53,15 @@ function rowMax(x: usize, n: i32): f32 {
   return top;
 }
 
-/** Sum of e^(x - shift) over n numbers, each also written to y if `store` (a constant); y may be x. */
+/** Sum of e^(x - shift) over n numbers, each also written to y if `keep` (a constant); y may be x. */
 // @ts-ignore: decorator
 @inline
-function expRow(store: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
-  const s = f32x4.splat(shift), zero = hiddenZero();
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, i = 0;
-  for (; i + 16 <= n; i += 16) {
-    const p = x + bytes(i, 1);
-    const e0 = exp(f32x4.sub(v128.load(p), s), zero), e1 = exp(f32x4.sub(v128.load(p, 16), s), zero);
-    const e2 = exp(f32x4.sub(v128.load(p, 32), s), zero), e3 = exp(f32x4.sub(v128.load(p, 48), s), zero);
-    if (store) {
-      const q = y + bytes(i, 1);
-      v128.store(q, e0), v128.store(q, e1, 16), v128.store(q, e2, 32), v128.store(q, e3, 48);
-    }
-    s0 = f32x4.add(s0, e0), s1 = f32x4.add(s1, e1), s2 = f32x4.add(s2, e2), s3 = f32x4.add(s3, e3);
-  }
-  for (; i + 4 <= n; i += 4) {
-    const e = exp(f32x4.sub(v128.load(x + bytes(i, 1)), s), zero);
-    if (store) v128.store(y + bytes(i, 1), e);
-    s0 = f32x4.add(s0, e);
-  }
-  let total = sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
-  for (; i < n; i++) {
-    const e = exp1(f32.load(x + bytes(i, 1)) - shift, zero);
-    if (store) f32.store(y + bytes(i, 1), e);
+function expRow(keep: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
+  const s = f32x4.splat(shift), whole = n & ~7;
+  let total = sum(expPairs(keep, x, y, 16, 32, n >> 3, s, s, 0));
+  for (let i = whole; i < n; i++) {
+    const e = f32x4.extract_lane(exp(f32x4.splat(f32.load(x + bytes(i, 1)) - shift), hiddenZero()), 0);
+    if (keep) f32.store(y + bytes(i, 1), e);
     total += e;
   }
   return total;
