@@ -3,7 +3,9 @@
 // tail = |x| / (1 + e^|2u|) it is max(x, 0) - tail: one power of |x| does for both signs, and nothing cancels where the
 // result is small or overflows.
 
-import { EXP1, EXP2, EXP3, EXP4, EXP5, hiddenZero, loadPartial, madd, power, ROUND, spread, storePartial } from "./simd";
+import {
+  EXP1, EXP2, EXP3, EXP4, EXP5, hiddenZero, loadPartial, madd, power, ROUND, spread, storePartial,
+} from "./simd";
 import { blockStart } from "./flat";
 
 // |2u| = |x| (A + B x^2), with A = 2 sqrt(2/pi) and B = 0.044715 A.
@@ -22,8 +24,8 @@ const LOG2E: f64 = 1.4426950408889634;
 const FAR: f32 = 10.03;
 
 /**
- * y = gelu(x), or y = d * gelu'(x) if `grad` (a constant): with r = 1 / (1 + e^|2u|) and h = r (1 - |2u|' |x| (1 - r)), the
- * slope is h for negative x and 1 - h for others. Constants are made outside the loop, where they stay in registers.
+ * y = gelu(x), or y = d * gelu'(x) if `grad` (a constant): with r = 1 / (1 + e^|2u|) and h = r (1 - |2u|' |x| (1 - r)),
+ * the slope is h for negative x and 1 - h for others. Constants are made outside the loop, where they stay in registers.
  */
 // @ts-ignore: decorator
 @inline
@@ -51,7 +53,8 @@ function sweep(grad: bool, x: usize, d: usize, y: usize, n: i32, begin: i32, end
     if (grad) {
       const r0 = f32x4.div(one, e0), r1 = f32x4.div(one, e1);
       const w0 = f32x4.mul(a0, madd(s0, bend, steep)), w1 = f32x4.mul(a1, madd(s1, bend, steep));
-      const k0 = f32x4.sub(f32x4.mul(w0, f32x4.sub(one, r0)), one), k1 = f32x4.sub(f32x4.mul(w1, f32x4.sub(one, r1)), one);
+      const k0 = f32x4.sub(f32x4.mul(w0, f32x4.sub(one, r0)), one);
+      const k1 = f32x4.sub(f32x4.mul(w1, f32x4.sub(one, r1)), one);
       const g0 = f32x4.add(half, v128.xor(madd(r0, k0, half), v128.andnot(x0, unsigned)));
       const g1 = f32x4.add(half, v128.xor(madd(r1, k1, half), v128.andnot(x1, unsigned)));
       if (whole) y0 = f32x4.mul(g0, v128.load(d + at)), y1 = f32x4.mul(g1, v128.load(d + at, 16));
@@ -65,12 +68,15 @@ function sweep(grad: bool, x: usize, d: usize, y: usize, n: i32, begin: i32, end
   }
 }
 
-/** y = gelu(x). Rows: blocks of 1024; y may be x. */
+/**
+ * y = gelu(x). Relative error below 3e-7 for x >= -1 and 2e-5 for x > -9; absolute error below 1e-7 max(1, |x|). +inf
+ * gives +inf, -inf less than 1e-36, NaN gives NaN. Rows: blocks of 1024; y may be x.
+ */
 export function gelu(x: usize, y: usize, n: i32, pass: i32, begin: i32, end: i32): void {
   sweep(false, x, 0, y, n, begin, end);
 }
 
-/** dx = d * gelu'(x). Rows: blocks of 1024; dx may be x or d. */
+/** dx = d * gelu'(x). Absolute error of gelu' below 2e-7. Rows: blocks of 1024; dx may be x or d. */
 export function geluGrad(x: usize, d: usize, dx: usize, n: i32, pass: i32, begin: i32, end: i32): void {
   sweep(true, x, d, dx, n, begin, end);
 }

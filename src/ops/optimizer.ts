@@ -21,7 +21,10 @@ export const sumSquares: Op = {
     y[0] = 0;
     for (let i = 0; i < x.length; i++) y[0] += x[i] * x[i];
   },
-  cases: [[1], [3, 5], [2051], [40000]].map((shape) => ({ inputs: [{ shape }] })),
+  cases: [
+    ...[[1], [3, 5], [63], [2051], [40000]].map((shape) => ({ inputs: [{ shape }] })),
+    { inputs: [{ shape: [2 ** 22] }], bench: true },
+  ],
 };
 
 /** Constants of Adam. `maxNorm` 0 means no clipping. */
