@@ -8,7 +8,7 @@
 // W = D rounded up to 8, T4 and T8 = T rounded up to 4 and 8.
 
 import { keep16, keepA, keepB, keepC, keepD, keepScale, thirdKey } from "./random";
-import { exp, expPairs, hiddenZero, ln, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
+import { expPairs, ln, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
 import { pack, packPanels, packTransposed, product, storeTransposed, unpack, zeroRows } from "./tiles";
 
 /** 1 / sqrt(D), as every kernel here rounds it. */
@@ -270,9 +270,9 @@ export function attentionGrad(
   }
 }
 
-/** `attend` for one query, on the unpacked rows of the caches: nothing to share, so along D. work: T4 floats. */
+/** `attend` for one query, on the unpacked rows of the caches: nothing to share, so along D. work: T8 floats. */
 function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: usize, D: i32, limit: i32): void {
-  const scale = scoreScale(D), n = (limit + 3) & ~3, whole = D & ~15, zero = hiddenZero();
+  const scale = scoreScale(D), n = (limit + 7) & ~7, whole = D & ~15;
   let top = f32x4.splat(-Infinity);
   for (let key = 0; key < limit; key++, k += ld) {
     let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, d = 0;
@@ -289,12 +289,7 @@ function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: 
   for (let key = limit; key < n; key++) store<f32>(scores + (<usize>key << 2), -Infinity);
   for (let key = 0; key < n; key += 4) top = f32x4.pmax(top, v128.load(scores + (<usize>key << 2)));
   top = f32x4.splat(largest(top));
-  let l = f32x4.splat(0);
-  for (let key = 0; key < n; key += 4) {
-    const at = scores + (<usize>key << 2), p = exp(f32x4.sub(v128.load(at), top), zero);
-    l = f32x4.add(l, p), v128.store(at, p);
-  }
-  const factor = f32x4.splat(<f32>1 / sum(l));
+  const factor = f32x4.splat(<f32>1 / sum(expPairs(true, scores, scores, 16, 32, n >> 3, top, top, 0)));
   for (let d = 0; d < D; d += 16, v += 64, out += 64) {
     const c0 = D - d, c1 = max(0, c0 - 4), c2 = max(0, c0 - 8), c3 = max(0, c0 - 12);
     let o0 = f32x4.splat(0), o1 = o0, o2 = o0, o3 = o0, row = v;
