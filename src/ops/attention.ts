@@ -70,6 +70,10 @@ const timed: Case<Attending> = {
   attrs: { heads: 12, causal: true, rate: 0, stream: 0 },
   bench: true,
 };
+const timedGrad: Case<Attending> = {
+  ...timed,
+  inputs: [...timed.inputs, { shape: [2, 512, 768] }, { shape: [2, 12, 512] }, { shape: [2, 512, 768] }],
+};
 
 /**
  * Self-attention. Inputs: qkv (B,T,3C), lengths (B), rng (2). Outputs: y (B,T,C) and, for the gradient, the log sum of
@@ -157,7 +161,7 @@ export const attentionGrad: Op<Attending> = {
       }
     }
   },
-  cases: [],
+  cases: [timedGrad],
 };
 
 /**
