@@ -109,11 +109,13 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     return found;
   }
 
-  /** Hands over each run without white space and each special token, with the place where it starts. */
+  /** Hands over each chunk and each special token, with the place where it starts. */
   function walk(text: string, specials: boolean, take: (tokens: TracedTokens, start: number) => void): void {
     const plain = (from: number, to: number): void => {
       const part = from === 0 && to === text.length ? text : text.slice(from, to);
-      for (const [start, end] of chunks(part)) take(ofChunk(part.slice(start, end)), from + start);
+      for (const [start, end] of chunks(part, splitIdeographs)) {
+        take(ofChunk(part.slice(start, end)), from + start);
+      }
     };
     let done = 0;
     for (const { 0: token, index } of specials ? text.matchAll(specialPattern) : []) {
