@@ -4,14 +4,14 @@
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { PrepareOptions } from "../text/prepare/prepare.ts";
 import { type Hand, handOf, type Job } from "../text/prepare/run.ts";
-import { openTokenizer } from "../text/open_tokenizer.ts";
+import { openTokenizer, type VocabularyType } from "../text/open_tokenizer.ts";
 import { disk } from "./io.ts";
 
 /** What a worker needs to know once. */
 export interface WorkerSetup {
   /** Where the tokenizer is. */
   readonly tokenizer: string;
-  readonly type?: string;
+  readonly type?: VocabularyType;
   readonly folder: string;
   readonly options: PrepareOptions;
 }

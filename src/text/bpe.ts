@@ -27,8 +27,8 @@ export interface BpeParts {
 
 /** A byte-pair tokenizer, with the parts it was made of. */
 export interface BpeTokenizer extends Tokenizer, BpeParts {
-  /** Every token in id order, as the vocabulary file writes it. */
-  readonly tokens: readonly string[];
+  /** Tells it from the other kinds. */
+  readonly kind: "word-bpe";
 }
 
 const CACHED_WORDS = 2 ** 16, CACHED_LENGTH = 64;
@@ -136,6 +136,8 @@ export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
 
   const encodeText = (text: string) => Uint32Array.from(encode(text));
   return {
+    kind: "word-bpe",
+    unknown: 0,
     ...{ size, fingerprint, encode, encodeText, encoder, decode, decoder },
     ...{ tokens, characters, merges, pretokenizer },
   };

@@ -49,6 +49,8 @@ export interface WordPieceReading {
 
 /** A WordPiece tokenizer, with the parts it was made of. */
 export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> {
+  /** Tells it from the other kinds. */
+  readonly kind: "wordpiece";
   /** The ids of the special tokens; `pad` and `mask` are null in a vocabulary without them. */
   readonly specialIds: SpecialIds;
   /** The ids of a text. */
@@ -171,8 +173,10 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
   }
 
   return {
+    kind: "wordpiece",
     ...options,
     tokens,
+    unknown: ids.unknown,
     maxWordLength,
     special,
     added,
