@@ -9,9 +9,8 @@ import { cachedByChunk } from "./rule_tokenizer.ts";
 import { spanEnd } from "./spans.ts";
 
 // Lower case comes last and token by token: exceptions depend on case, and a final sigma on where the token ends.
-const chunkWords = cachedByChunk((chunk) =>
-  standardize(chunk).split(" ").flatMap(splitEnglish).map((token) => token.toLowerCase())
-);
+const loweredTokens = cachedByChunk((piece) => splitEnglish(piece).map((token) => token.toLowerCase()));
+const chunkWords = cachedByChunk((chunk) => standardize(chunk).split(" ").flatMap(loweredTokens));
 
 /**
  * The words of a text as GPT-1's published pipeline makes them: `fixText`, `standardize`, `englishTokens`, lower case.
