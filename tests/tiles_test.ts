@@ -94,7 +94,7 @@ function chosen(...times: readonly (readonly [before: number, after: number, cal
   };
   const used = memory.used, tile = fastestTile({ matmul } as unknown as Kernels, memory, () => clock);
   assertEquals(memory.used, used, "what the probe took is given back");
-  assert(clock <= 12, `the probe took ${clock} ms`);
+  assert(clock < 25, `the probe took ${clock} ms`);
   return tile;
 }
 
