@@ -218,7 +218,7 @@ function thinDots(
     }
     storePair(row, c00, c01, live);
     if (!single) {
-      storePair(row + bytes(1, N), c10, c11, live);
+      if (M > 1) storePair(row + bytes(1, N), c10, c11, live);
       if (M > 2) storePair(row + bytes(2, N), c20, c21, live);
       if (M > 3) storePair(row + bytes(3, N), c30, c31, live);
     }

@@ -16,8 +16,18 @@ import { type Plan, plan } from "../src/graph/plan.ts";
 import { ops } from "../src/ops/mod.ts";
 import { forwardPlan, samples } from "./op_cases.ts";
 
-// Sizes that are no multiples of a tile, k in more than one stretch, more columns than a block of the loops holds.
-const SHAPES = [[20, 36, 801], [13, 290, 9], [61, 49, 6], [12, 16, 400]] as const;
+// Sizes that are no multiples of a tile, k in more than one stretch, more columns than a block of the loops holds; single
+// rows, of few columns and many; and five rows, which the unpacked product takes as four and one.
+const SHAPES = [
+  [20, 36, 801],
+  [13, 290, 9],
+  [61, 49, 6],
+  [12, 16, 400],
+  [1, 50, 2100],
+  [1, 2100, 9],
+  [1, 300, 30],
+  [5, 40, 30],
+] as const;
 
 function products([m, n, k]: readonly [number, number, number]): { plan: Plan; feeds: Feeds } {
   const graph = new Graph("products"), random = new Random(m, "tiles");
@@ -73,6 +83,23 @@ Deno.test("products of odd sizes agree with the reference", async () => {
       });
     }
   }
+});
+
+Deno.test("a row has the same bits alone, among few and among many", async () => {
+  const [n, k] = [83, 71], random = new Random(7, "rows");
+  const values = (size: number): Float32Array => Float32Array.from({ length: size }, () => random.normal());
+  const x = values(9 * k), w = values(k * n), b = values(n), wt = values(n * k);
+  using device = await openWasm({ threads: 2 });
+  const firstRow = async (m: number): Promise<Float32Array[]> => {
+    const graph = new Graph("rows"), rows = graph.input("x", [m, k], "f32");
+    const [linear] = graph.apply(ops.linear, [rows, graph.constant(w, [k, n]), graph.constant(b, [n])]);
+    const [product] = graph.apply(ops.matmul, [rows, graph.constant(wt, [n, k])], { ta: false, tb: true });
+    const program = device.load(plan(graph, { linear, product }), device.createStore({}));
+    const found = await program.run({ x: x.subarray(0, m * k) });
+    return [found.linear, found.product].map((y) => (y as Float32Array).slice(0, n));
+  };
+  const alone = await firstRow(1);
+  for (const m of [2, 5, 8, 9]) assertEquals(await firstRow(m), alone, `${m} rows`);
 });
 
 Deno.test("a device says which tile it uses: the one asked for, or one that the probe found", async () => {
