@@ -1,7 +1,7 @@
-// Compiles the two WebAssembly modules and writes them, base64 in TypeScript, to a folder `generated` beside their users,
-// each with the union of its function names: assembly/index.ts, the kernels, in four builds (relaxed or plain SIMD, each
-// for private or shared memory), and assembly/text/index.ts, the text engine, in one. Does nothing for a module whose
-// generated files carry the hash of the present sources. `--force` rebuilds.
+// Compiles the two WebAssembly modules and writes them, base64 in TypeScript, to a folder `generated` beside their
+// users, each with the union of its function names: assembly/index.ts, the kernels, in four builds (relaxed or plain
+// SIMD, each for private or shared memory), and assembly/text/index.ts, the text engine, in one. Does nothing for a
+// module whose generated files carry the hash of the present sources. `--force` rebuilds.
 //
 //   deno run -A scripts/build_wasm.ts [--force]
 

@@ -1,10 +1,11 @@
-// The caches of pieces and their ids. Both have a fixed size and bounded search, so that no text can make them slow or
-// large: at worst every piece is merged anew.
-// Short: pieces of 1 to 15 bytes with few ids. A bucket is a cache line of two entries of 32 bytes: 16 bytes of key, the
-// piece padded with 0xFF, which no UTF-8 text contains; 12 bytes of ids; their number as u32.
+// The caches of pieces and their ids. Both have a fixed size and bounded search, so that no text can make them slow
+// or large: at worst every piece is merged anew.
+// Short: pieces of 1 to 15 bytes with few ids. A bucket is a cache line of two entries of 32 bytes: 16 bytes of key,
+// the piece padded with 0xFF, which no UTF-8 text contains; 12 bytes of ids; their number as u32.
 // Long: everything else up to 256 bytes, and short pieces whose bucket is full. An index entry is the hash (u32), the
-// address of the record, the length and the number of ids; a record is the piece, padded to 16 bytes, and its ids. When the
-// room for records is used up, both caches are emptied: then a corpus that has changed its language starts afresh.
+// address of the record, the length and the number of ids; a record is the piece, padded to 16 bytes, and its ids.
+// When the room for records is used up, both caches are emptied: then a corpus that has changed its language starts
+// afresh.
 
 import { Engine } from "./engine";
 
@@ -43,7 +44,7 @@ export function bucketOf(short: usize, shift: u64, key: v128): usize {
   return short + (<usize>(h >> shift) << BUCKET_SHIFT);
 }
 
-/** Keeps the `count` ids at `ids` for a short piece, if they are few and its bucket has a free place. Tells whether it did. */
+/** Keeps the `count` ids at `ids` for a short piece, if they are few and its bucket has room. Tells whether it did. */
 export function rememberShort(e: Engine, at: usize, bytes: u32, ids: usize, count: u32): bool {
   if (bytes > SHORT_BYTES || count << e.idShift > INLINE_BYTES) return false;
   const key = keyOf(counting(), at, bytes);

@@ -1,8 +1,8 @@
 // From ids to bytes. `offsets` holds, for each id and one more, where its bytes begin behind `bytes`, u32.
 
 /**
- * Bytes that the `count` ids (u32) stand for, or -1 - i if the i-th is not below `size`. Decode no more ids at once than
- * fit into 31 bits of bytes.
+ * Bytes that the `count` ids (u32) stand for, or -1 - i if the i-th is not below `size`. Decode no more ids at
+ * once than fit into 31 bits of bytes.
  */
 export function measureIds(ids: usize, count: u32, offsets: usize, size: u32): i32 {
   let total: u32 = 0;

@@ -1,8 +1,9 @@
-// From pieces to ids. Almost every piece of a text has been seen before, so the loop is built around the short cache: no
-// branch depends on the length of a piece below 16 bytes or on how many ids it has. What the cache does not hold goes to
-// `encodeOther`: the long cache, then the merges.
+// From pieces to ids. Almost every piece of a text has been seen before, so the loop is built around the short cache:
+// no branch depends on the length of a piece below 16 bytes or on how many ids it has. What the cache does not hold
+// goes to `encodeOther`: the long cache, then the merges.
 
-import { bucketOf, counting, hashOf, keyOf, LONG_BYTES, recallLong, rememberLong, rememberShort, SHORT_BYTES } from "./cache";
+import { bucketOf, counting, hashOf, keyOf, LONG_BYTES, SHORT_BYTES } from "./cache";
+import { recallLong, rememberLong, rememberShort } from "./cache";
 import { Engine } from "./engine";
 import { mergeSymbols } from "./merge";
 
@@ -33,8 +34,8 @@ function encodeOther(e: Engine, at: usize, bytes: u32, out: usize): usize {
 }
 
 /**
- * Ids of the `count` pieces whose beginnings, and the end of the last, are at `starts`, as `splitGpt2` leaves them. Writes
- * u16 or u32 ids to `out` and returns their end; there is room for an id for each byte, and 16 bytes more.
+ * Ids of the `count` pieces whose beginnings, and the end of the last, are at `starts`, as `splitGpt2` leaves them.
+ * Writes u16 or u32 ids to `out` and returns their end; there is room for an id for each byte, and 16 bytes more.
  */
 export function encodePieces(e: Engine, starts: usize, count: u32, out: usize): usize {
   const short = <usize>e.short, hashShift = <u64>(64 - e.shortBits), shift = e.idShift, counts = counting();

@@ -1,9 +1,10 @@
-// The addresses and sizes that a text engine works with, as one record in linear memory. The host (src/text/wasm/engine.ts)
-// writes it in this order; everything else is handed its address. Fields hold addresses unless they say otherwise.
+// The addresses and sizes that a text engine works with, as one record in linear memory. The host
+// (src/text/wasm/engine.ts) writes it in this order; everything else is handed its address. Fields hold addresses
+// unless they say otherwise.
 
 /** Symbols and ids are below 2^21, so that a pair and what it becomes fit into 64 bits. */
 export const SYMBOL_BITS: i32 = 21;
-/** No symbol, no position. */
+/** No symbol. */
 export const NONE: u32 = 0xffffffff;
 /** Symbols below this are the bytes themselves; symbol FIRST_MERGE + r is what the merge of rank r makes. */
 export const FIRST_MERGE: u32 = 256;
@@ -34,16 +35,14 @@ export class Engine {
   recordsTop: u32;
   /** Where the room for records ends. */
   recordsEnd: u32;
-  /** Merges: for each rank the first position where it applies, u32, all NONE between pieces. See merge_long.ts. */
+  /** Merges: for each rank and one more the first node of its list, u32, all 0 between pieces. See merge_long.ts. */
   heads: u32;
   /** Merges: one bit for each rank whose list is not empty; all 0 between pieces, and a 1 behind the last rank. */
   present: u32;
   /** The symbols of the piece that is being merged, u32, room for the longest piece and 64 bytes more. */
   symbols: u32;
-  /** Five arrays as large as `symbols`. */
+  /** Room for a node of 32 bytes for each of them. */
   scratch: u32;
-  /** Bytes of each of these arrays. */
-  scratchBytes: u32;
   /** Counts pieces that no cache held. */
   misses: u32;
 }

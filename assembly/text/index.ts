@@ -1,6 +1,6 @@
-// The text module: scanners, the cache of pre-tokens, the merge engine and the decoder of src/text/. It is a module of its
-// own, so that it loads without the kernels of a model and they without it. scripts/build_wasm.ts compiles this file;
-// src/text/wasm/ loads it and lays out its memory. Like the kernels it has no globals and no static data.
+// The text module: scanners, the cache of pre-tokens, the merge engine and the decoder of src/text/. It is a module
+// of its own, so that it loads without the kernels of a model and they without it. scripts/build_wasm.ts compiles
+// this file; src/text/wasm/ loads it and lays out its memory. Like the kernels it has no globals and no static data.
 
 export { countFields } from "./engine";
 export { addPairs } from "./pairs";

@@ -1,6 +1,6 @@
-// Byte-pair merges of one piece: the pair of lowest rank first, the leftmost if there are several, until none merges. What
-// the symbols are at first is the caller's business. Pieces up to 64 symbols are kept dense, and the best pair is found by
-// comparing four at a time; for longer ones see merge_long.ts.
+// Byte-pair merges of one piece: the pair of lowest rank first, the leftmost if there are several, until none merges.
+// What the symbols are at first is the caller's business. Pieces up to 64 symbols are kept dense, and the best pair
+// is found by comparing four at a time; for longer ones see merge_long.ts.
 
 import { Engine, NONE } from "./engine";
 import { mergeLong } from "./merge_long";

@@ -1,116 +1,132 @@
-// Merges of a long piece, in time linear in its symbols (and one pass over the bits of the ranks): a megabyte of one letter
-// costs what a megabyte of anything costs. The places where a merge applies form a list, one list for each rank. Ranks are
-// worked off upwards, since what a merge makes only takes part in merges of higher rank. Places of one rank overlap only if
-// the two symbols are the same one, `aaa`; such a run is merged from its left end. Otherwise their order does not matter.
+// Merges of a long piece, in time linear in its symbols (and one pass over the bits of the ranks): a megabyte of one
+// letter costs what a megabyte of anything costs. The places where a merge applies form a list, one list for each
+// rank. Ranks are worked off upwards, since what a merge makes only takes part in merges of higher rank. Places of
+// one rank overlap only if the two symbols are the same one, `aaa`; such a run is merged from its left end. Otherwise
+// their order does not matter.
 
 import { Engine, FIRST_MERGE, NONE } from "./engine";
 import { findPair } from "./pairs";
 
-// The arrays of `scratch`, by position: neighbours in the piece, neighbours in the list, and what the pair becomes.
+/** A symbol of the piece, 32 bytes, so that a merge touches few cache lines. Null stands for no node. */
 // @ts-ignore: decorator
-@inline
-function next(e: Engine, i: u32): usize { return <usize>e.scratch + (i << 2); }
-// @ts-ignore: decorator
-@inline
-function previous(e: Engine, i: u32): usize { return <usize>e.scratch + e.scratchBytes + (i << 2); }
-// @ts-ignore: decorator
-@inline
-function listed(e: Engine, i: u32): usize { return <usize>e.scratch + 2 * e.scratchBytes + (i << 2); }
-// @ts-ignore: decorator
-@inline
-function before(e: Engine, i: u32): usize { return <usize>e.scratch + 3 * e.scratchBytes + (i << 2); }
-// @ts-ignore: decorator
-@inline
-function result(e: Engine, i: u32): usize { return <usize>e.scratch + 4 * e.scratchBytes + (i << 2); }
-// @ts-ignore: decorator
-@inline
-function symbol(e: Engine, i: u32): usize { return <usize>e.symbols + (i << 2); }
-
-function setPresent(e: Engine, rank: u32, value: u64): void {
-  const word = <usize>e.present + ((rank >> 6) << 3), bit = <u64>1 << (rank & 63);
-  store<u64>(word, (load<u64>(word) & ~bit) | (bit * value));
+@unmanaged
+class Node {
+  symbol: u32;
+  /** What this symbol and the next become; NONE if they stay apart, and then the node is in no list. */
+  made: u32;
+  next: Node | null;
+  previous: Node | null;
+  /** Neighbours in the list of `made`. */
+  after: Node | null;
+  before: Node | null;
+  unused: u64;
 }
 
-/** Puts position `i` at the head of the list of what it and its right neighbour become. */
-function link(e: Engine, i: u32): void {
-  const right = load<u32>(next(e, i));
-  const made = right == NONE ? NONE : findPair(e.pairs, e.pairBits, load<u32>(symbol(e, i)), load<u32>(symbol(e, right)));
-  store<u32>(result(e, i), made);
-  if (made == NONE) return;
-  const head = <usize>e.heads + ((made - FIRST_MERGE) << 2), first = load<u32>(head);
-  store<u32>(listed(e, i), first);
-  store<u32>(before(e, i), NONE);
-  store<u32>(head, i);
-  if (first == NONE) setPresent(e, made - FIRST_MERGE, 1);
-  else store<u32>(before(e, first), i);
+/** Where the list of a symbol that merges make begins. */
+// @ts-ignore: decorator
+@inline
+function headOf(e: Engine, made: u32): usize {
+  return <usize>e.heads + ((made - FIRST_MERGE) << 2);
 }
 
-/** Takes position `i` out of the list it is in, if any. */
-function unlink(e: Engine, i: u32): void {
-  const made = load<u32>(result(e, i));
-  if (made == NONE) return;
-  const a = load<u32>(before(e, i)), b = load<u32>(listed(e, i));
-  if (b != NONE) store<u32>(before(e, b), a);
-  if (a != NONE) store<u32>(listed(e, a), b);
+function flip(e: Engine, made: u32): void {
+  const rank = made - FIRST_MERGE, word = <usize>e.present + ((rank >> 6) << 3);
+  store<u64>(word, load<u64>(word) ^ (<u64>1 << (rank & 63)));
+}
+
+/** Puts a node at the head of the list of what it and the next become. */
+function link(e: Engine, node: Node): void {
+  const next = node.next;
+  node.made = next ? findPair(e.pairs, e.pairBits, node.symbol, next.symbol) : NONE;
+  if (node.made == NONE) return;
+  const head = headOf(e, node.made), first = changetype<Node | null>(<usize>load<u32>(head));
+  node.after = first;
+  node.before = null;
+  store<u32>(head, <u32>changetype<usize>(node));
+  if (first) first.before = node;
+  else flip(e, node.made);
+}
+
+/** Takes a node out of the list it is in, if any. */
+function unlink(e: Engine, node: Node): void {
+  if (node.made == NONE) return;
+  const before = node.before, after = node.after;
+  if (after) after.before = before;
+  if (before) before.after = after;
   else {
-    store<u32>(<usize>e.heads + ((made - FIRST_MERGE) << 2), b);
-    if (b == NONE) setPresent(e, made - FIRST_MERGE, 0);
+    store<u32>(headOf(e, node.made), <u32>changetype<usize>(after));
+    if (!after) flip(e, node.made);
   }
-  store<u32>(result(e, i), NONE);
+  node.made = NONE;
 }
 
-/** Replaces the symbols at `i` and at its right neighbour by `made`, at `i`. */
-function mergeAt(e: Engine, i: u32, made: u32): void {
-  const right = load<u32>(next(e, i)), left = load<u32>(previous(e, i)), beyond = load<u32>(next(e, right));
-  unlink(e, i);
-  unlink(e, right);
-  store<u32>(symbol(e, i), made);
-  store<u32>(next(e, i), beyond);
-  if (beyond != NONE) store<u32>(previous(e, beyond), i);
-  link(e, i);
-  if (left == NONE) return;
-  unlink(e, left);
-  link(e, left);
+/** Turns a node into what it and the next become; the next one is gone then. */
+function mergeAt(e: Engine, node: Node, next: Node, made: u32): void {
+  const beyond = next.next, previous = node.previous;
+  unlink(e, node);
+  unlink(e, next);
+  node.symbol = made;
+  node.next = beyond;
+  if (beyond) beyond.previous = node;
+  link(e, node);
+  if (!previous) return;
+  unlink(e, previous);
+  link(e, previous);
+}
+
+/** The first node of the run of equal symbols that this one is in. */
+function runOf(node: Node): Node {
+  while (true) {
+    const previous = node.previous;
+    if (!previous || previous.symbol != node.symbol) return node;
+    node = previous;
+  }
 }
 
 function mergeEverywhere(e: Engine, made: u32): void {
-  const head = <usize>e.heads + ((made - FIRST_MERGE) << 2);
-  for (let i = load<u32>(head); i != NONE; i = load<u32>(head)) {
-    const left = load<u32>(symbol(e, i));
-    if (left != load<u32>(symbol(e, load<u32>(next(e, i))))) {
-      mergeAt(e, i, made);
+  const head = headOf(e, made);
+  while (true) {
+    let node = changetype<Node | null>(<usize>load<u32>(head));
+    if (!node) return;
+    let next = node.next!;
+    const symbol = node.symbol;
+    if (symbol != next.symbol) {
+      mergeAt(e, node, next, made);
       continue;
     }
-    for (let j = load<u32>(previous(e, i)); j != NONE && load<u32>(symbol(e, j)) == left; j = load<u32>(previous(e, j))) i = j;
-    while (true) {
-      const right = load<u32>(next(e, i));
-      if (right == NONE || load<u32>(symbol(e, right)) != left) break;
-      mergeAt(e, i, made);
-      i = load<u32>(next(e, i));
-      if (i == NONE || load<u32>(symbol(e, i)) != left) break;
+    node = runOf(node);
+    while (node && node.symbol == symbol) {
+      const right = node.next;
+      if (!right || right.symbol != symbol) break;
+      mergeAt(e, node, right, made);
+      node = node.next;
     }
   }
 }
 
 /** `mergeSymbols` for any number of symbols. */
 export function mergeLong(e: Engine, n: u32): u32 {
+  const symbols = <usize>e.symbols, size = offsetof<Node>(), first = <usize>e.scratch, last = first + (n - 1) * size;
   for (let i: u32 = 0; i < n; i++) {
-    store<u32>(next(e, i), i + 1 < n ? i + 1 : NONE);
-    store<u32>(previous(e, i), i - 1); // NONE for the first
+    const at = first + i * size, node = changetype<Node>(at);
+    node.symbol = load<u32>(symbols + (i << 2));
+    node.next = at < last ? changetype<Node>(at + size) : null;
+    node.previous = i > 0 ? changetype<Node>(at - size) : null;
   }
-  for (let i: u32 = 0; i < n; i++) link(e, i);
-  let word: u32 = 0;
-  while (true) {
-    const bits = load<u64>(<usize>e.present + (word << 3));
+  for (let at = last; at >= first; at -= size) link(e, changetype<Node>(at)); // lists begin on the left
+  for (let word = <usize>e.present; ;) {
+    const bits = load<u64>(word);
     if (bits == 0) {
-      word++;
+      word += 8;
       continue;
     }
-    const rank = (word << 6) + <u32>ctz(bits), head = <usize>e.heads + (rank << 2);
-    if (load<u32>(head) == NONE) break; // the bit behind the last rank
-    mergeEverywhere(e, rank + FIRST_MERGE);
+    const made = <u32>((word - e.present) << 3) + <u32>ctz(bits) + FIRST_MERGE;
+    if (load<u32>(headOf(e, made)) == 0) break; // the bit behind the last rank
+    mergeEverywhere(e, made);
   }
   let count: u32 = 0;
-  for (let i: u32 = 0; i != NONE; i = load<u32>(next(e, i))) store<u32>(symbol(e, count++), load<u32>(symbol(e, i)));
+  for (let node = changetype<Node | null>(first); node; node = node.next) {
+    store<u32>(symbols + (count++ << 2), node.symbol);
+  }
   return count;
 }

@@ -1,6 +1,6 @@
-// The pairs of symbols that merge: an open-addressing hash table of u64 entries, left << 42 | right << 21 | result, all ones
-// where empty. It is at most half full and never changes once it is built. Results are in order of rank, so the result
-// of a pair is also its priority.
+// The pairs of symbols that merge: an open-addressing hash table of u64 entries, left << 42 | right << 21 | result,
+// all ones where empty. It is at most half full and never changes once it is built. Results are in order of rank, so
+// the result of a pair is also its priority.
 
 import { Engine, NONE, SYMBOL_BITS } from "./engine";
 
@@ -28,8 +28,8 @@ export function findPair(pairs: usize, bits: u32, left: u32, right: u32): u32 {
 }
 
 /**
- * Fills the table, whose bytes are all ones: `count` pairs of u32 at `from`, the first of which becomes the symbol `first`,
- * the next `first + 1`, and so on. Returns how many were added before one that was there already.
+ * Fills the table, whose bytes are all ones: `count` pairs of u32 at `from`, the first of which becomes the symbol
+ * `first`, the next `first + 1`, and so on. Returns how many were added before one that was there already.
  */
 export function addPairs(e: Engine, from: usize, count: u32, first: u32): u32 {
   const pairs = <usize>e.pairs, bits = e.pairBits, mask: usize = (1 << bits) - 1;

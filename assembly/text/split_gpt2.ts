@@ -1,8 +1,8 @@
-// GPT-2's split into pieces. The published expression tries, in this order: 's 't 're 've 'm 'll 'd; letters, numbers or
-// anything else but white space, each with a space before them if there is one; white space up to, but without, its last
-// character if text follows; white space. Here 64 bytes become one 64-bit mask for each class, the beginnings of pieces
-// follow from shifted masks, and only contractions and characters beyond ASCII are looked at one by one.
-// A piece can begin
+// GPT-2's split into pieces. The published expression tries, in this order: 's 't 're 've 'm 'll 'd; letters, numbers
+// or anything else but white space, each with a space before them if there is one; white space up to, but without,
+// its last character if text follows; white space. Here 64 bytes become one 64-bit mask for each class, the
+// beginnings of pieces follow from shifted masks, and only contractions and characters beyond ASCII are looked at one
+// by one. A piece can begin
 //   - at white space, unless it has white space on both sides (the end of the text counts as white space);
 //   - at anything else, unless the character before is of the same class or a space (U+0020);
 //   - where a contraction ends; and not at its first letter. It counts only where its apostrophe begins a piece.
@@ -39,10 +39,10 @@ function contraction(at: usize): u32 {
 }
 
 /**
- * Writes the address of the beginning of each piece of the text in [at, end) to `starts`, u32, and returns their number.
- * Behind the last comes one more address: `end` if the text is `final`, else where the text begins that can only be
- * split when more of it is known (that piece is not counted). The text begins a piece and is valid UTF-8; of the 64 bytes
- * behind `end`, which are read, 16 are overwritten. `starts` has room for a piece at each byte, and five more.
+ * Writes the address of the beginning of each piece of the text in [at, end) to `starts`, u32, and returns their
+ * number. Behind the last comes one more address: `end` if the text is `final`, else where the text begins that can only
+ * be split when more of it is known (that piece is not counted). The text begins a piece and is valid UTF-8; of the 64
+ * bytes behind `end`, which are read, 16 are overwritten. `starts` has room for a piece at each byte, and five more.
  */
 export function splitGpt2(at: usize, end: usize, final: bool, classes: usize, starts: usize): u32 {
   v128.store(end, i64x2.splat(0));
@@ -69,10 +69,20 @@ export function splitGpt2(at: usize, end: usize, final: bool, classes: usize, st
       within(v128.or(v2, x20), a, below26),
       within(v128.or(v3, x20), a, below26),
     );
-    let numbers = join(within(v0, d0, below10), within(v1, d0, below10), within(v2, d0, below10), within(v3, d0, below10));
+    let numbers = join(
+      within(v0, d0, below10),
+      within(v1, d0, below10),
+      within(v2, d0, below10),
+      within(v3, d0, below10),
+    );
     const x20s = join(i8x16.eq(v0, x20), i8x16.eq(v1, x20), i8x16.eq(v2, x20), i8x16.eq(v3, x20));
-    let spaces = x20s | join(within(v0, tab, below5), within(v1, tab, below5), within(v2, tab, below5), within(v3, tab, below5));
-    let inner: u64 = 0, wide2: u64 = 0, wide3: u64 = 0; // of white space beyond ASCII: later bytes; first bytes by length
+    let spaces = x20s | join(
+      within(v0, tab, below5),
+      within(v1, tab, below5),
+      within(v2, tab, below5),
+      within(v3, tab, below5),
+    );
+    let inner: u64 = 0, wide2: u64 = 0, wide3: u64 = 0; // white space beyond ASCII: later bytes; first bytes by length
     if (high) {
       while (continues(load<u8>(p + n))) n--; // the block ends where a character ends
       valid = ~(<u64>0) >> (64 - n);

@@ -1,5 +1,5 @@
-// UTF-8: code points of valid text, and where text stops being valid. Scanners trust their input; bytes from outside pass
-// `firstInvalid` first.
+// UTF-8: code points of valid text, and where text stops being valid. Scanners trust their input; bytes from outside
+// pass `firstInvalid` first.
 
 /** The code point whose first byte is at `at`; the text is valid. */
 // @ts-ignore: decorator
@@ -29,8 +29,8 @@ export function continues(byte: u32): bool {
 }
 
 /**
- * The address of the first byte that does not begin a valid code point, `end` if there is none. As in the Unicode standard,
- * overlong forms, surrogates and what lies above U+10FFFF are invalid. Reads up to 15 bytes behind `end`.
+ * The address of the first byte that does not begin a valid code point, `end` if there is none. As in the Unicode
+ * standard, overlong forms, surrogates and what lies above U+10FFFF are invalid. Reads up to 15 bytes behind `end`.
  */
 export function firstInvalid(at: usize, end: usize): usize {
   while (at < end) {

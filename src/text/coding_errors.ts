@@ -1,5 +1,5 @@
-// What every tokenizer says of input it cannot take, in one wording: ids that do not exist and bytes that are not UTF-8.
-// The errors of damaged vocabularies are in the files that read them.
+// What every tokenizer says of input it cannot take, in one wording: ids that do not exist and bytes that are not
+// UTF-8. The errors of damaged vocabularies are in the files that read them.
 
 /** The error for an id that a tokenizer of `size` ids does not have. */
 export function unknownId(id: number, size: number): RangeError {

@@ -1,11 +1,11 @@
-// Byte-pair merging of one word, in plain TypeScript, for every tokenizer that has symbols and ranks. What the text engine does
-// instead is in assembly/text/merge.ts and merge_long.ts.
+// Byte-pair merging of one word, in plain TypeScript, for every tokenizer that has symbols and ranks. What the text
+// engine does instead is in assembly/text/merge.ts and merge_long.ts.
 
 import { Heap } from "./heap.ts";
 
 /**
- * Applies merges to a word's symbols, which are numbered by rank: lowest first, all its occurrences from left to right. The queue takes one
- * occurrence at a time, which gives the same result as one merge at a time, since what a merge creates only takes
+ * Applies merges to a word's symbols, which are numbered by rank: lowest first, all its occurrences from left to
+ * right. The queue takes one occurrence at a time, which gives the same result as one merge at a time, since what a merge creates only takes
  * part in merges of higher id; and a "word" of a million letters stays n log n.
  */
 export function merge(

@@ -1,6 +1,6 @@
-// What the rest of Foreword knows of a tokenizer: text to ids, ids to text, and an identity that checkpoints and token
-// files store. Implementations live in their own files (bpe.ts, bytes/byte_bpe.ts); special tokens of tasks are not here,
-// they are rows of the model above `size`.
+// What the rest of Foreword knows of a tokenizer: text to ids, ids to text, and an identity that checkpoints and
+// token files store. Implementations live in their own files (bpe.ts, bytes/byte_bpe.ts); special tokens of tasks are
+// not here, they are rows of the model above `size`.
 
 import type { IdArray } from "./wasm/id_buffer.ts";
 

@@ -1,6 +1,6 @@
-// The pair of files in which OpenAI published its vocabularies: tokens and their ids as JSON, and merges as text, one a line
-// behind a version line. Reading and writing them is the same for every kind of BPE; what the tokens mean is said in
-// bpe_files.ts and bytes/files.ts.
+// The pair of files in which OpenAI published its vocabularies: tokens and their ids as JSON, and merges as text, one
+// a line behind a version line. Reading and writing them is the same for every kind of BPE; what the tokens mean is
+// said in bpe_files.ts and bytes/files.ts.
 
 import { NotFound, type Storage } from "../core/storage.ts";
 

@@ -11,7 +11,12 @@ import {
   type VocabularyType,
   vocabularyTypes,
 } from "../../text/open_tokenizer.ts";
-import { findSources, type Piece, readStream, type SourceFormat } from "../../text/prepare/documents.ts";
+import {
+  type DocumentPiece,
+  findSources,
+  readStream,
+  type SourceFormat,
+} from "../../text/prepare/documents.ts";
 import { Copies, type Filters, isDenied, Printer } from "../../text/prepare/filters.ts";
 import { encodePieces, type PrepareOptions } from "../../text/prepare/prepare.ts";
 import { handOf, runPreparation } from "../../text/prepare/run.ts";
@@ -186,7 +191,7 @@ async function filterStream(input: readonly string[], flags: Flags): Promise<voi
   if (filtering && format === "text") {
     throw new UsageError("A stream of text is one document: duplicates need --format jsonl");
   }
-  async function* kept(): AsyncGenerator<Piece> {
+  async function* kept(): AsyncGenerator<DocumentPiece> {
     for await (const piece of readStream(process.stdin, format!, "stdin", options)) {
       if (isDenied(piece.fields, options.filters)) continue;
       const printer = filtering ? new Printer(options.filters) : null;

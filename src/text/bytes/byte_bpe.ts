@@ -1,6 +1,6 @@
-// Byte-level BPE, GPT-2's tokenizer: a text is split into pieces (split.ts), each piece is its UTF-8 bytes, and bytes merge by
-// rank. Every text has ids and comes back from them unchanged. Work is done by the text engine (src/text/wasm/), or by
-// plain TypeScript (reference.ts) where WebAssembly is missing. Files are in files.ts.
+// Byte-level BPE, GPT-2's tokenizer: a text is split into pieces (split.ts), each piece is its UTF-8 bytes, and bytes
+// merge by rank. Every text has ids and comes back from them unchanged. Work is done by the text engine
+// (src/text/wasm/), or by plain TypeScript (reference.ts) where WebAssembly is missing. Files are in files.ts.
 
 import { sha256 } from "../digest.ts";
 import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
@@ -54,8 +54,8 @@ export interface ByteBpe extends Tokenizer {
 }
 
 /**
- * Makes a byte-level tokenizer. Rejects with `SyntaxError` if its parts contradict each other: a merge of tokens that do
- * not exist yet, a token that nothing makes, or one token in two places.
+ * Makes a byte-level tokenizer. Rejects with `SyntaxError` if its parts contradict each other: a merge of tokens that
+ * do not exist yet, a token that nothing makes, or one token in two places.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
-// A byte-level tokenizer as files: the pair that OpenAI published for GPT-2 and beside it a small tokenizer_config.json with
-// what the pair cannot say: which tokens are special, and a fingerprint against mixed-up files. The published pair itself
-// loads without that config; then tokens that no merge makes count as special if they are written like one, `<|...|>`.
+// A byte-level tokenizer as files: the pair that OpenAI published for GPT-2 and beside it a small
+// tokenizer_config.json with what the pair cannot say: which tokens are special, and a fingerprint against mixed-up
+// files. The published pair itself loads without that config; then tokens that no merge makes count as special if
+// they are written like one, `<|...|>`.
 
 import type { Storage } from "../../core/storage.ts";
 import {

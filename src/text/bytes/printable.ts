@@ -1,5 +1,6 @@
-// How byte-level vocabularies are written: every byte stands as a printable character, so that files hold neither spaces nor
-// control characters. Bytes that print in Latin-1 stand for themselves; the other 68 follow from U+0100 on, in order.
+// How byte-level vocabularies are written: every byte stands as a printable character, so that files hold neither
+// spaces nor control characters. Bytes that print in Latin-1 stand for themselves; the other 68 follow from U+0100
+// on, in order.
 
 const printed = Array.from({ length: 256 }, (_, byte) => byte).filter((byte) =>
   (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174

@@ -1,6 +1,6 @@
-// Byte-level BPE in plain TypeScript, as its definition reads: an expression splits the text, a map knows the merges, and the
-// pair of lowest rank merges first. It is what the text engine is tested against, and what runs where WebAssembly may
-// not be compiled. The scanner, the caches and the speed are in src/text/wasm/ and assembly/text/.
+// Byte-level BPE in plain TypeScript, as its definition reads: an expression splits the text, a map knows the merges,
+// and the pair of lowest rank merges first. It is what the text engine is tested against, and what runs where
+// WebAssembly may not be compiled. The scanner, the caches and the speed are in src/text/wasm/ and assembly/text/.
 
 import { invalidAt, unknownId } from "../coding_errors.ts";
 import { merge } from "../merge.ts";

@@ -1,5 +1,5 @@
-// Special tokens within texts. Which of them count is the caller's choice, text by text: what users write must not be able
-// to end a document. Where two could begin, the longer one counts.
+// Special tokens within texts. Which of them count is the caller's choice, text by text: what users write must not be
+// able to end a document. Where two could begin, the longer one counts.
 
 /** Part of a text: ordinary, or a special token. */
 export type Segment = { readonly text: string } | { readonly id: number };

@@ -1,6 +1,6 @@
-// GPT-2's split of a text into pieces, as the published expression says it. The classes are those of `unicode_classes.ts`,
-// spelt out, since \s in JavaScript is not White_Space and \p{L} is that of the engine's own Unicode release. What the
-// text engine does instead is in assembly/text/split_gpt2.ts.
+// GPT-2's split of a text into pieces, as the published expression says it. The classes are those of
+// `unicode_classes.ts`, spelt out, since \s in JavaScript is not White_Space and \p{L} is that of the engine's own
+// Unicode release. What the text engine does instead is in assembly/text/split_gpt2.ts.
 
 import type { Ranges } from "../wasm/classes.ts";
 import { LETTERS, NUMBERS, SPACES } from "./unicode_classes.ts";

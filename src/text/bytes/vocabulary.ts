@@ -1,5 +1,6 @@
-// What a byte-level vocabulary is made of, checked and brought into the form that the coders work on. Symbols are numbers:
-// 0 to 255 are bytes, 256 + r is what the merge of rank r makes. Which id a symbol has is the vocabulary's choice.
+// What a byte-level vocabulary is made of, checked and brought into the form that the coders work on. Symbols are
+// numbers: 0 to 255 are bytes, 256 + r is what the merge of rank r makes. Which id a symbol has is the vocabulary's
+// choice.
 
 import { BYTE_ORDER, fromPrintable, toPrintable } from "./printable.ts";
 

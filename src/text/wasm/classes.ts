@@ -1,6 +1,6 @@
-// Tables that give each code point a class, for scanners. assembly/text/classes.ts reads them: for each 128 code points the
-// number of a block as u16, then the blocks, one byte for each code point, equal ones stored once. Which classes
-// there are is the business of the scanner; code points that no range names have class 0.
+// Tables that give each code point a class, for scanners. assembly/text/classes.ts reads them: for each 128 code
+// points the number of a block as u16, then the blocks, one byte for each code point, equal ones stored once. Which
+// classes there are is the business of the scanner; code points that no range names have class 0.
 
 const BLOCK = 128, BLOCKS = 0x110000 / BLOCK;
 
@@ -15,7 +15,7 @@ export function classTable(classes: readonly Ranges[]): Uint8Array<ArrayBuffer> 
   }
   const index = new Uint16Array(BLOCKS), blocks: Uint8Array[] = [], known = new Map<string, number>();
   for (let i = 0; i < BLOCKS; i++) {
-    const block = flat.subarray(i * BLOCK, (i + 1) * BLOCK), key = block.join("");
+    const block = flat.subarray(i * BLOCK, (i + 1) * BLOCK), key = String.fromCharCode(...block);
     let number = known.get(key);
     if (number === undefined) {
       number = blocks.push(block) - 1;

@@ -1,6 +1,6 @@
-// Takes texts through an engine, part by part. A part ends wherever the buffer is full: the scanner says up to where its
-// pieces are certain whatever follows, and the rest is scanned again together with what follows. So results do not depend
-// on parts, and memory is bounded by the longest piece, not by the text.
+// Takes texts through an engine, part by part. A part ends wherever the buffer is full: the scanner says up to where
+// its pieces are certain whatever follows, and the rest is scanned again together with what follows. So results do
+// not depend on parts, and memory is bounded by the longest piece, not by the text.
 
 import type { Engine, WorkArea } from "./engine.ts";
 import { invalidAt, unknownId } from "../coding_errors.ts";

@@ -1,6 +1,7 @@
-// The engine of one tokenizer: a memory, filled with what the text module works on. Pairs that merge, ids, the tables of the
-// scanner and of the decoder, and two caches of fixed size; behind them the work area for the part of a text that is being
-// encoded. Taking texts through it is in coder.ts; what the fields mean is said in assembly/text/engine.ts.
+// The engine of one tokenizer: a memory, filled with what the text module works on. Pairs that merge, ids, the tables
+// of the scanner and of the decoder, and two caches of fixed size; behind them the work area for the part of a text
+// that is being encoded. Taking texts through it is in coder.ts; what the fields mean is said in
+// assembly/text/engine.ts.
 
 import { TextMemory } from "./memory.ts";
 import { instantiateText, type TextFunctions } from "./module.ts";
@@ -65,9 +66,9 @@ export interface WorkArea {
 
 // Fields of the record in assembly/text/engine.ts, in its order.
 const FIELDS = [
-  ...["ids", "idShift", "pairs", "pairBits", "short", "shortBits", "long", "longBits", "records"],
-  ...["recordsTop", "recordsEnd", "heads", "present", "symbols", "scratch", "scratchBytes", "misses"],
-] as const;
+  ...["ids", "idShift", "pairs", "pairBits", "short", "shortBits", "long", "longBits"] as const,
+  ...["records", "recordsTop", "recordsEnd", "heads", "present", "symbols", "scratch", "misses"] as const,
+];
 const SLACK = 64; // vector loads and stores reach so far behind what they are for
 const MAX_SYMBOLS = 2 ** 21;
 
@@ -84,9 +85,9 @@ export function createEngine(
   if (functions.countFields() !== FIELDS.length) throw new Error("The text module is not of this version");
 
   const record = memory.allocate(FIELDS.length * 4);
-  const set = (values: Readonly<Record<string, number>>): void => {
+  const set = (values: Readonly<Partial<Record<typeof FIELDS[number], number>>>): void => {
     const fields = memory.words(record, FIELDS.length);
-    FIELDS.forEach((name, i) => fields[i] = values[name] ?? fields[i]);
+    for (const [i, name] of FIELDS.entries()) fields[i] = values[name] ?? fields[i];
   };
   const place = (data: Uint8Array | Uint32Array): number => {
     const address = memory.allocate(data.byteLength + SLACK);
@@ -112,7 +113,7 @@ export function createEngine(
     records,
     recordsTop: records,
     recordsEnd: records + recordBytes,
-    heads: place(new Uint32Array(count + 1).fill(2 ** 32 - 1)),
+    heads: memory.allocate(4 * (count + 1)),
     present,
   });
   const fixed = { record, classes: place(classes), ...placeTokens(tokens, place) };
@@ -122,9 +123,9 @@ export function createEngine(
     const starts = text + round(part + SLACK),
       out = starts + round(4 * part),
       symbols = out + round(width * part);
-    const scratchBytes = round(4 * part), scratch = symbols + scratchBytes;
-    memory.reserve(scratch + 5 * scratchBytes - text);
-    set({ symbols, scratch, scratchBytes });
+    const scratch = symbols + round(4 * part);
+    memory.reserve(scratch + round(32 * part) - text);
+    set({ symbols, scratch });
     return { text, starts, out, part };
   }
 

@@ -1,5 +1,5 @@
-// The linear memory of one tokenizer: blocks that stay, then one work area behind them that grows. Nothing is freed but all
-// at once, with the tokenizer. Views are made anew for every use, because growing takes the old ones away.
+// The linear memory of one tokenizer: blocks that stay, then one work area behind them that grows. Nothing is freed
+// but all at once, with the tokenizer. Views are made anew for every use, because growing takes the old ones away.
 
 const PAGE = 65536, ALIGNMENT = 64;
 
