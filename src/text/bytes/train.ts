@@ -34,7 +34,7 @@ export interface ByteBpeTraining {
  * ```ts
  * import { trainByteBpe } from "@foreword/foreword";
  * import { assertEquals } from "@std/assert";
- * const tokenizer = await trainByteBpe(["low lower lowest", "slow slower"], { vocabSize: 262 });
+ * const tokenizer = await trainByteBpe(["low lower lowest", "slow slower"], { vocabSize: 261 });
  * assertEquals(tokenizer.decode(tokenizer.encode("slow 低")), "slow 低");
  * ```
  */
