@@ -1,0 +1,75 @@
+// Starting up, and what it takes: fresh processes that load the library, make the model and train on one batch. The first
+// update's end is counted from the start of the process, runtime and compilation included; the later ones are beside it.
+// The same processes tell how much memory they hold, next to what the plans say and the size of the linear memory.
+
+import { openWasm } from "../src/backends/wasm/device.ts";
+import type { Plan } from "../src/graph/plan.ts";
+import { createGpt1 } from "../src/models/gpt1_model.ts";
+import { gpt1Optimizer, updatePlan } from "../src/train/update.ts";
+import { prepareTraining } from "../src/train/trainer.ts";
+import { enter } from "./contest.ts";
+import { modelJob, withJob } from "./jobs.ts";
+import { median } from "./measure.ts";
+import { race } from "./race.ts";
+import type { Row, Settings } from "./report.ts";
+import { findRuntimes } from "./runtimes.ts";
+import { type Size, sizes } from "./sizes.ts";
+
+const FRESH = 3; // processes
+
+/** Bytes that plans say they take together: pages, the largest temporaries and workspaces, constants. */
+export function plannedBytes(
+  pages: ReadonlyMap<string, number>,
+  plans: readonly Plan[],
+  threads: number,
+): number {
+  const most = (of: (plan: Plan) => number): number => Math.max(0, ...plans.map(of));
+  const constants = plans.flatMap(({ buffers }) => buffers.filter(({ kind }) => kind === "constant"));
+  return pages.values().reduce((sum, bytes) => sum + bytes, 0) +
+    constants.reduce((sum, { bytes }) => sum + bytes, 0) +
+    most(({ temporaryBytes }) => temporaryBytes) +
+    threads * most(({ steps }) => Math.max(0, ...steps.map(({ workspace }) => workspace ?? 0)));
+}
+
+/** Bytes of training a model: what the plans say, and the linear memory once both have been loaded. */
+export async function trainingBytes(
+  { config, batch }: Size,
+  threads: number,
+): Promise<[planned: number, linear: number]> {
+  using device = await openWasm({ threads });
+  using model = await createGpt1(device, config, { seed: 1 });
+  prepareTraining(model);
+  const gradient = model.gradient({ batch, length: config.context, language: true });
+  const update = device.load(updatePlan(model.layout, gpt1Optimizer), model.store);
+  return [plannedBytes(model.store.pages, [gradient.plan, update.plan], threads), device.bytes()];
+}
+
+/** Startup of S and M in every runtime, and memory beside it. */
+export async function* benchStartup(
+  { threads, quick, node, note }: Settings,
+): AsyncGenerator<Row, void, undefined> {
+  await using runtimes = await findRuntimes(node);
+  note(runtimes.versions);
+  const count = Math.max(...threads), plain = runtimes.entrants.filter(({ name }) => !name.includes(" "));
+  for (const size of sizes(quick)) {
+    const [planned, linear] = await trainingBytes(size, count), name = `startup-${size.name}`;
+    for (const entrant of plain) {
+      const row = { bench: "startup", runtime: entrant.name, threads: count };
+      const starts: number[] = [], later: number[] = [], resident: number[] = [];
+      await withJob(modelJob(size, "train", count), async (folder) => {
+        for (let i = 0; i < FRESH; i++) {
+          await using contestant = await enter(entrant, folder);
+          starts.push(contestant.startup);
+          later.push(...await race([contestant], { warm: 1, least: 3 }));
+          resident.push((await contestant.turn()).resident);
+        }
+      });
+      yield { ...row, name, unit: "s", value: median(starts) };
+      yield { ...row, name: `${name}-later-step`, unit: "ms", value: 1000 * median(later) };
+      const memory = { planned, linear, resident: median(resident) };
+      for (const [kind, bytes] of Object.entries(memory)) {
+        yield { ...row, name: `memory-${size.name}-${kind}`, unit: "MB", value: bytes / 1e6 };
+      }
+    }
+  }
+}
