@@ -15,7 +15,7 @@ export interface Point {
   readonly bytes: number;
 }
 
-const PANEL = 420, HEIGHT = 340, LEFT = 62, RIGHT = 24, TOP = 64, BOTTOM = 48;
+const PANEL = 420, HEIGHT = 360, LEFT = 62, RIGHT = 34, TOP = 84, BOTTOM = 48;
 const at = (value: number): number => Math.round(value * 10) / 10;
 
 const text = (x: number, y: number, content: string, attributes = ""): string =>
@@ -25,6 +25,16 @@ const text = (x: number, y: number, content: string, attributes = ""): string =>
 function powersAround(values: readonly number[]): number[] {
   const low = Math.floor(Math.log2(Math.min(...values))), high = Math.ceil(Math.log2(Math.max(...values)));
   return Array.from({ length: Math.max(2, high - low + 1) }, (_, i) => 2 ** (low + i));
+}
+
+// Moves names down that would cover the one above.
+function spread<T extends { readonly y: number }>(sorted: readonly T[]): T[] {
+  let free = -Infinity;
+  return sorted.map((name) => {
+    const y = Math.max(name.y, free);
+    free = y + 15;
+    return { ...name, y };
+  });
 }
 
 function panel(
@@ -37,6 +47,9 @@ function panel(
   const right = x0 + PANEL - RIGHT, left = x0 + LEFT, bottom = HEIGHT - BOTTOM;
   const x = scaleLog([xs[0], xs.at(-1)!], [left, right]), y = scaleLog([ys[0], ys.at(-1)!], [bottom, TOP]);
   const path = line<Point>((point) => at(x(point.factor)), (point) => at(y(valueOf(point))));
+  const lines = [...Map.groupBy(points, ({ symbol }) => symbol)];
+  const ends = lines.map(([symbol, line]) => ({ symbol, y: y(valueOf(line.at(-1)!)) }));
+  const names = spread(ends.toSorted((a, b) => a.y - b.y));
   const short = (value: number): string => value >= 1 ? `${value}` : `1/${1 / value}`;
   return [
     ...ys.map((value) =>
@@ -44,11 +57,8 @@ function panel(
       text(left - 8, y(value) + 4, short(value), `text-anchor="end"`)
     ),
     ...xs.map((value) => text(x(value), bottom + 20, `${short(value)}×`, `text-anchor="middle"`)),
-    ...[...Map.groupBy(points, ({ symbol }) => symbol)].map(([symbol, line], i) => {
-      const last = line.at(-1)!, down = 14 * (i % 2); // names of lines that end together
-      return `<path class="line c${i}" d="${path(line) ?? ""}"/>` +
-        text(x(last.factor) - 14 * (i % 3), y(valueOf(last)) - 8 - down, symbol, `class="strong halo"`);
-    }),
+    ...lines.map(([, line], i) => `<path class="line c${i}" d="${path(line) ?? ""}"/>`),
+    ...names.map(({ symbol, y }) => text(right + 8, y + 4, symbol, `class="strong"`)),
     text(left, TOP - 14, label, `class="strong"`),
   ];
 }

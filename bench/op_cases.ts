@@ -87,12 +87,12 @@ export function slugOf({ op, dims, inputs: [{ shape }] }: Pick<Step, "op" | "dim
 }
 
 function timed(name: string, check: Check, checks: readonly Check[]): Timed {
-  const { steps } = check.plan;
+  const { steps } = check.plan, flops = operationsOf(steps), moved = movedBytes(steps);
   return {
     ...check,
     name,
-    flops: operationsOf(steps),
-    moved: movedBytes(steps),
+    flops: flops > moved ? flops : 0, // a product of one row reads its matrix once and is done
+    moved,
     workingSet: bufferBytes(check.plan, steps),
     checks,
   };

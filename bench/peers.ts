@@ -134,7 +134,8 @@ async function* steps(
 ): AsyncGenerator<Row, void, undefined> {
   const able = peers.filter(({ trains }) => trains), rounds = threads > 1 && !quick ? 3 : 1;
   if (able.length === 0) return;
-  const options = { warm: 3, least: quick ? 1 : 3, seconds: size.name === "s" ? 4 : 0 };
+  const warm = able.some(({ name }) => name === "pytorch") ? 3 : 2; // it takes that many
+  const options = { warm, least: 2, seconds: quick ? 0 : 4 };
   const found = await compete([ours, ...able], modelJob(size, "train", threads), rounds, options);
   for (const [runtime, { seconds, startup, resident }] of found) {
     const row = { bench: "peers", runtime, threads },

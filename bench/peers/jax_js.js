@@ -1,24 +1,30 @@
-// jax-js: the step is one jitted function of parameters and moments. It runs on as many threads as there are cores, which
-// it reads from `navigator`, and only where a global Worker exists. Every use of an array but its last is marked `ref`:
+// jax-js: the step is one jitted function of parameters and moments. It runs on as many threads as there are cores, as it
+// finds when it is loaded, and only where a global Worker exists. Every use of an array but its last is marked `ref`:
 // jax-js counts references and a call takes its arguments.
 
-import process from "node:process";
-import { blockUntilReady, init, jit, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
+import "./cores.ts";
+import {
+  blockUntilReady,
+  init,
+  jit,
+  nn,
+  numpy as np,
+  tree,
+  valueAndGrad,
+} from "@jax-js/jax";
 import { sampled, serve, stepSize } from "./serve.ts";
 
 const arrayOf = ({ values, shape }) => np.array(values).reshape(shape);
-const integers = (values, shape) => np.array(Int32Array.from(values)).reshape(shape);
+const integers = (values, shape) =>
+  np.array(Int32Array.from(values)).reshape(shape);
 
-async function start(threads) {
-  Object.defineProperty(navigator, "hardwareConcurrency", { value: threads });
+async function gemm({ repeats, tensors }) {
   await init("wasm");
-}
-
-async function gemm({ threads, repeats, tensors }) {
-  await start(threads);
   const [a, b] = tensors.map(arrayOf), product = jit((a, b) => np.matmul(a, b));
   return async () => {
-    for (let i = 1; i < repeats; i++) (await blockUntilReady(product(a.ref, b.ref))).dispose();
+    for (let i = 1; i < repeats; i++) {
+      (await blockUntilReady(product(a.ref, b.ref))).dispose();
+    }
     return sampled(await product(a.ref, b.ref).data());
   };
 }
@@ -32,15 +38,35 @@ function layerNorm(x, g, b) {
 }
 
 // Mean cross-entropy of a batch: post-norm blocks, one table for input and output.
-function lossOf(parameters, ids, positions, targets, { batch: B, length: T, config }) {
-  const { channels: C, heads: H, layers } = config, p = (name) => parameters[name];
-  const embedded = np.take(p("we").ref, ids, 0).add(np.take(p("we").ref, positions, 0)); // (B*T, C)
+function lossOf(
+  parameters,
+  ids,
+  positions,
+  targets,
+  { batch: B, length: T, config },
+) {
+  const { channels: C, heads: H, layers } = config,
+    p = (name) => parameters[name];
+  const embedded = np.take(p("we").ref, ids, 0).add(
+    np.take(p("we").ref, positions, 0),
+  ); // (B*T, C)
   let x = embedded;
   for (let i = 0; i < layers; i++) {
     const w = (name) => p(`h${i}/${name}`);
-    const qkv = linear(x.ref, w("attn/c_attn/w"), w("attn/c_attn/b")).reshape([B, T, 3, H, C / H]);
-    const [q, k, v] = np.split(qkv, 3, 2).map((part) => part.reshape([B, T, H, C / H]));
-    const mixed = nn.dotProductAttention(q, k, v, { isCausal: true }).reshape([B * T, C]);
+    const qkv = linear(x.ref, w("attn/c_attn/w"), w("attn/c_attn/b")).reshape([
+      B,
+      T,
+      3,
+      H,
+      C / H,
+    ]);
+    const [q, k, v] = np.split(qkv, 3, 2).map((part) =>
+      part.reshape([B, T, H, C / H])
+    );
+    const mixed = nn.dotProductAttention(q, k, v, { isCausal: true }).reshape([
+      B * T,
+      C,
+    ]);
     const a = linear(mixed, w("attn/c_proj/w"), w("attn/c_proj/b"));
     const n = layerNorm(x.add(a), w("ln_1/g"), w("ln_1/b"));
     const h = nn.gelu(linear(n.ref, w("mlp/c_fc/w"), w("mlp/c_fc/b")));
@@ -54,26 +80,38 @@ function lossOf(parameters, ids, positions, targets, { batch: B, length: T, conf
 }
 
 async function train(job) {
-  const { threads, tensors, ids, positions, targets, batch, length, adam } = job;
-  await start(threads);
+  const { tensors, ids, positions, targets, batch, length, adam } = job;
+  await init("wasm");
   const decays = Object.fromEntries(
     tensors.map(({ name, shape }) => [name, shape.length > 1 ? adam.decay : 0]),
   );
-  let parameters = Object.fromEntries(tensors.map((tensor) => [tensor.name, arrayOf(tensor)]));
+  let parameters = Object.fromEntries(
+    tensors.map((tensor) => [tensor.name, arrayOf(tensor)]),
+  );
   let moment1 = tree.map((x) => np.zeros(x.shape), parameters);
   let moment2 = tree.map((x) => np.zeros(x.shape), parameters);
-  const rows = [batch * length], input = [ids, positions, targets].map((values) => integers(values, rows));
+  const rows = [batch * length],
+    input = [ids, positions, targets].map((values) => integers(values, rows));
   const gradient = valueAndGrad((p, ...input) => lossOf(p, ...input, job));
   const step = jit((parameters, moment1, moment2, size, ...input) => {
     const [loss, gradients] = gradient(tree.ref(parameters), ...input);
-    const squares = Object.values(gradients).map((g) => np.sum(np.square(g.ref)));
-    const clip = np.minimum(np.array(adam.maxNorm).div(np.sqrt(squares.reduce(np.add))), 1);
+    const squares = Object.values(gradients).map((g) =>
+      np.sum(np.square(g.ref))
+    );
+    const clip = np.minimum(
+      np.array(adam.maxNorm).div(np.sqrt(squares.reduce(np.add))),
+      1,
+    );
     const next = { parameters: {}, moment1: {}, moment2: {} };
     for (const [name, g0] of Object.entries(gradients)) {
       const g = g0.mul(clip.ref);
       const m = moment1[name].mul(adam.beta1).add(g.ref.mul(1 - adam.beta1));
-      const v = moment2[name].mul(adam.beta2).add(np.square(g).mul(1 - adam.beta2));
-      const change = m.ref.div(np.sqrt(v.ref).add(adam.epsilon)).add(parameters[name].ref.mul(decays[name]));
+      const v = moment2[name].mul(adam.beta2).add(
+        np.square(g).mul(1 - adam.beta2),
+      );
+      const change = m.ref.div(np.sqrt(v.ref).add(adam.epsilon)).add(
+        parameters[name].ref.mul(decays[name]),
+      );
       next.parameters[name] = parameters[name].sub(change.mul(size.ref));
       next.moment1[name] = m;
       next.moment2[name] = v;
@@ -85,7 +123,13 @@ async function train(job) {
   let n = 0;
   return async () => {
     const size = np.array(stepSize(adam, ++n));
-    const [loss, next] = step(parameters, moment1, moment2, size, ...input.map((x) => x.ref));
+    const [loss, next] = step(
+      parameters,
+      moment1,
+      moment2,
+      size,
+      ...input.map((x) => x.ref),
+    );
     ({ parameters, moment1, moment2 } = next);
     await blockUntilReady(next);
     return [...await loss.data()];
@@ -93,4 +137,3 @@ async function train(job) {
 }
 
 await serve({ gemm, train });
-process.exit(0);

@@ -16,14 +16,24 @@ export type FullJob = Omit<Job, "tensors"> & {
 export type Prepare = (job: FullJob) => Promise<() => Promise<number[]>>;
 
 /** Serves turns of the job whose folder is the program's argument, until stdin ends. */
-export async function serve(kinds: Readonly<Partial<Record<Job["kind"], Prepare>>>): Promise<void> {
+export async function serve(
+  kinds: Readonly<Partial<Record<Job["kind"], Prepare>>>,
+): Promise<void> {
   const job = readJob(process.argv[2]), prepare = kinds[job.kind];
-  if (!prepare) throw new RangeError(`There is no "${job.kind}" here: only ${Object.keys(kinds).join(", ")}`);
+  if (!prepare) {
+    throw new RangeError(
+      `There is no "${job.kind}" here: only ${Object.keys(kinds).join(", ")}`,
+    );
+  }
   const turn = await prepare(job);
   for await (const _ of createInterface({ input: process.stdin })) {
     const began = performance.now(), values = await turn();
     const seconds = (performance.now() - began) / 1000;
-    const answer: Turn = { seconds, values, resident: process.memoryUsage().rss };
+    const answer: Turn = {
+      seconds,
+      values,
+      resident: process.memoryUsage().rss,
+    };
     process.stdout.write(`${JSON.stringify(answer)}\n`);
   }
   process.exit(0); // whatever worker threads there are
@@ -35,9 +45,15 @@ function readJob(folder: string): FullJob {
   let at = byteOffset;
   const tensors = job.tensors.map(({ name, shape }) => {
     const bytes = 4 * shape.reduce((product, n) => product * n, 1);
-    return { name, shape, values: new Float32Array(buffer.slice(at, at += bytes)) };
+    return {
+      name,
+      shape,
+      values: new Float32Array(buffer.slice(at, at += bytes)),
+    };
   });
-  if (at !== byteOffset + length) throw new RangeError(`The tensors of ${folder} are not those of its job`);
+  if (at !== byteOffset + length) {
+    throw new RangeError(`The tensors of ${folder} are not those of its job`);
+  }
   return { ...job, tensors };
 }
 

@@ -10,9 +10,13 @@ import { setWasmPaths } from "@tensorflow/tfjs-backend-wasm";
 import { sampled, serve, stepSize } from "./serve.ts";
 
 async function start() {
-  const folder = dirname(createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"));
+  const folder = dirname(
+    createRequire(import.meta.url).resolve("@tensorflow/tfjs-backend-wasm"),
+  );
   const binaries = readdirSync(folder).filter((name) => name.endsWith(".wasm"));
-  setWasmPaths(Object.fromEntries(binaries.map((name) => [name, `${folder}/${name}`])));
+  setWasmPaths(
+    Object.fromEntries(binaries.map((name) => [name, `${folder}/${name}`])),
+  );
   await tf.setBackend("wasm");
   await tf.ready();
 }
@@ -75,7 +79,9 @@ const batched = custom((a, b, save) => {
 
 const ROOT = Math.sqrt(2 / Math.PI), CUBIC = 0.044715;
 const gelu = custom((x, save) => {
-  const t = tf.tanh(tf.mul(tf.mul(x, tf.add(tf.mul(tf.square(x), CUBIC), 1)), ROOT));
+  const t = tf.tanh(
+    tf.mul(tf.mul(x, tf.add(tf.mul(tf.square(x), CUBIC), 1)), ROOT),
+  );
   save([x, t]);
   const gradFunc = (d, [x, t]) => {
     const bent = tf.mul(
@@ -118,18 +124,38 @@ const crossEntropy = custom((h, table, targets, save) => {
 
 function layerNorm(x, g, b) {
   const centred = tf.sub(x, tf.mean(x, -1, true));
-  const deviation = tf.sqrt(tf.add(tf.mean(tf.square(centred), -1, true), 1e-5));
+  const deviation = tf.sqrt(
+    tf.add(tf.mean(tf.square(centred), -1, true), 1e-5),
+  );
   return tf.add(tf.mul(tf.div(centred, deviation), g), b);
 }
 
-function lossOf(p, ids, positions, targets, mask, { batch: B, length: T, config }) {
+function lossOf(
+  p,
+  ids,
+  positions,
+  targets,
+  mask,
+  { batch: B, length: T, config },
+) {
   const { channels: C, heads: H, layers } = config, D = C / H;
   let x = tf.add(embed(p.we, ids), embed(p.we, positions)); // (B*T, C)
   for (let i = 0; i < layers; i++) {
     const w = (name) => p[`h${i}/${name}`];
-    const qkv = tf.reshape(linear(x, w("attn/c_attn/w"), w("attn/c_attn/b")), [B, T, 3, H, D]);
-    const [q, k, v] = tf.unstack(tf.reshape(tf.transpose(qkv, [2, 0, 3, 1, 4]), [3, B * H, T, D]));
-    const scores = tf.add(tf.mul(batched(q, turned(k)), 1 / Math.sqrt(D)), mask);
+    const qkv = tf.reshape(linear(x, w("attn/c_attn/w"), w("attn/c_attn/b")), [
+      B,
+      T,
+      3,
+      H,
+      D,
+    ]);
+    const [q, k, v] = tf.unstack(
+      tf.reshape(tf.transpose(qkv, [2, 0, 3, 1, 4]), [3, B * H, T, D]),
+    );
+    const scores = tf.add(
+      tf.mul(batched(q, turned(k)), 1 / Math.sqrt(D)),
+      mask,
+    );
     const mixed = tf.reshape(batched(tf.softmax(scores), v), [B, H, T, D]);
     const rows = tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [B * T, C]);
     const a = linear(rows, w("attn/c_proj/w"), w("attn/c_proj/b"));
@@ -145,28 +171,46 @@ async function train(job) {
   await start();
   const { tensors, ids, positions, targets, length: T, adam } = job;
   const variables = Object.fromEntries(
-    tensors.map(({ name, shape, values }) => [name, tf.variable(tf.tensor(values, shape), true, name)]),
+    tensors.map((
+      { name, shape, values },
+    ) => [name, tf.variable(tf.tensor(values, shape), true, name)]),
   );
   const states = tensors.map(({ name, shape }) => {
     const [m, v] = [0, 1].map(() => tf.variable(tf.zeros(shape), false));
     return { name, m, v, decay: shape.length > 1 ? adam.decay : 0 };
   });
-  const input = [ids, positions, targets].map((values) => tf.tensor1d(values, "int32"));
-  const future = Float32Array.from({ length: T * T }, (_, i) => i % T > Math.floor(i / T) ? -1e9 : 0);
+  const input = [ids, positions, targets].map((values) =>
+    tf.tensor1d(values, "int32")
+  );
+  const future = Float32Array.from(
+    { length: T * T },
+    (_, i) => i % T > Math.floor(i / T) ? -1e9 : 0,
+  );
   const mask = tf.tensor(future, [1, T, T]);
   let n = 0;
   return async () => {
     const size = stepSize(adam, ++n);
     const loss = tf.tidy(() => {
-      const { value, grads } = tf.variableGrads(() => lossOf(variables, ...input, mask, job));
-      const norm = tf.sqrt(tf.addN(Object.values(grads).map((g) => tf.sum(tf.square(g)))));
+      const { value, grads } = tf.variableGrads(() =>
+        lossOf(variables, ...input, mask, job)
+      );
+      const norm = tf.sqrt(
+        tf.addN(Object.values(grads).map((g) => tf.sum(tf.square(g)))),
+      );
       const clip = tf.div(adam.maxNorm, tf.maximum(norm, adam.maxNorm));
       for (const { name, m, v, decay } of states) {
         const g = tf.mul(grads[name], clip), p = variables[name];
         m.assign(tf.add(tf.mul(m, adam.beta1), tf.mul(g, 1 - adam.beta1)));
-        v.assign(tf.add(tf.mul(v, adam.beta2), tf.mul(tf.square(g), 1 - adam.beta2)));
+        v.assign(
+          tf.add(tf.mul(v, adam.beta2), tf.mul(tf.square(g), 1 - adam.beta2)),
+        );
         const change = tf.div(m, tf.add(tf.sqrt(v), adam.epsilon));
-        p.assign(tf.sub(p, tf.mul(decay > 0 ? tf.add(change, tf.mul(p, decay)) : change, size)));
+        p.assign(
+          tf.sub(
+            p,
+            tf.mul(decay > 0 ? tf.add(change, tf.mul(p, decay)) : change, size),
+          ),
+        );
       }
       return value;
     });
