@@ -10,12 +10,12 @@ import type { Gpt1Run } from "../src/models/gpt1_plans.ts";
 import { train as training, type TrainingSource } from "../src/train/trainer.ts";
 import { gpt1Optimizer } from "../src/train/update.ts";
 import { productProgram } from "./product.ts";
-import { type FullJob, sampled, serve } from "./peers/serve.ts";
+import { type FullJob, type Ready, sampled, serve } from "./peers/serve.ts";
 
-async function gemm({ threads, repeats, tensors: [a, b] }: FullJob): Promise<() => Promise<number[]>> {
+async function gemm({ threads, repeats, tensors: [a, b] }: FullJob): Promise<Ready> {
   const [[m, k], [, n]] = [a.shape, b.shape];
   const program = productProgram(await openWasm({ threads }), { m, k, n }, repeats);
-  return async () => sampled((await program.run({ a: a.values, b: b.values })).y);
+  return { turn: async () => sampled((await program.run({ a: a.values, b: b.values })).y) };
 }
 
 async function modelOf(job: FullJob): Promise<Gpt1> {
@@ -31,7 +31,7 @@ const feedsOf = ({ ids, targets, config, length, batch }: FullJob) =>
     { length, sequences: batch },
   );
 
-async function train(job: FullJob): Promise<() => Promise<number[]>> {
+async function train(job: FullJob): Promise<Ready> {
   const { batch, length, adam } = job,
     micro = [{ run: { batch, length, language: true }, feeds: feedsOf(job) }];
   const source: TrainingSource<Gpt1Run> = {
@@ -41,13 +41,13 @@ async function train(job: FullJob): Promise<() => Promise<number[]>> {
   };
   const schedule = { name: "warmup_constant", learningRate: adam.rate, warmup: 0, steps: Infinity } as const;
   const steps = training(await modelOf(job), source, { schedule, optimizer: gpt1Optimizer, seed: 1 });
-  return async () => [(await steps.next()).value!.loss];
+  return { turn: async () => [(await steps.next()).value!.loss] };
 }
 
-async function forward(job: FullJob): Promise<() => Promise<number[]>> {
+async function forward(job: FullJob): Promise<Ready> {
   const { batch, length } = job, model = await modelOf(job), feeds = feedsOf(job);
   const program = model.scores({ batch, length, language: true });
-  return async () => [(await program.run(feeds)).loss[0]];
+  return { turn: async () => [(await program.run(feeds)).loss[0]] };
 }
 
 await serve({ gemm, train, forward });

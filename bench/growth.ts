@@ -11,8 +11,8 @@ import type { Size } from "./sizes.ts";
 import { trainingBytes } from "./startup.ts";
 import { training } from "./training.ts";
 
-type Symbol_ = "B" | "T" | "L" | "C" | "V";
-type Shape = Readonly<Record<Symbol_, number>>;
+type Grown = "B" | "T" | "L" | "C" | "V";
+type Shape = Readonly<Record<Grown, number>>;
 
 const FACTORS = [0.5, 1, 2, 4], HEAD = 32;
 const base = (quick: boolean): Shape =>
@@ -36,7 +36,7 @@ async function measure(size: Size, threads: number): Promise<Pick<Point, "millis
 /** Time and bytes of each shape, on all threads. */
 export async function* benchGrowth({ threads, quick, plot }: Settings): AsyncGenerator<Row, void, undefined> {
   const count = Math.max(...threads), shape = base(quick), points: Point[] = [];
-  for (const symbol of Object.keys(shape) as Symbol_[]) {
+  for (const symbol of Object.keys(shape) as Grown[]) {
     for (const factor of FACTORS) {
       const value = factor * shape[symbol],
         measured = await measure(sizeOfShape({ ...shape, [symbol]: value }), count);

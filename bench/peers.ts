@@ -72,6 +72,8 @@ async function findPeers(): Promise<{ peers: Peer[]; versions: Record<string, st
   return { peers, versions };
 }
 
+const FRESH = 3; // processes of a peer that compiles as it goes: they differ more than their turns do
+
 interface Result {
   readonly seconds: number;
   readonly startup: number;
@@ -125,18 +127,17 @@ async function* products(
   }
 }
 
-// Peers that have threads run on all of them, in three fresh rounds; those that have not meet ours on one.
+// Peers that have threads run on all of them, in several fresh processes each; those that have not meet ours on one.
 async function* steps(
   peers: readonly Peer[],
   size: Size,
   threads: number,
   quick: boolean,
 ): AsyncGenerator<Row, void, undefined> {
-  const able = peers.filter(({ trains }) => trains), rounds = threads > 1 && !quick ? 3 : 1;
-  if (able.length === 0) return;
-  const warm = able.some(({ name }) => name === "pytorch") ? 3 : 2; // it takes that many
+  const rounds = quick || peers.every(({ threaded }) => !threaded) ? 1 : FRESH;
+  const warm = peers.some(({ name }) => name === "pytorch") ? 3 : 2; // it takes that many
   const options = { warm, least: 2, seconds: quick ? 0 : 4 };
-  const found = await compete([ours, ...able], modelJob(size, "train", threads), rounds, options);
+  const found = await compete([ours, ...peers], modelJob(size, "train", threads), rounds, options);
   for (const [runtime, { seconds, startup, resident }] of found) {
     const row = { bench: "peers", runtime, threads },
       ratio = runtime === ours.name ? { ratioTo: ratiosOf(found) } : {};
@@ -154,7 +155,8 @@ export async function* benchPeers({ threads, quick, note }: Settings): AsyncGene
   for (const size of sizes(quick)) {
     for (const count of new Set([1, most])) {
       if (!threads.includes(count)) continue;
-      const able = peers.filter(({ threaded }) => threaded ? count === most : count === 1);
+      const able = peers.filter(({ trains, threaded }) => trains && count === (threaded ? most : 1));
+      if (able.length === 0) continue;
       remark(
         `${size.name} on ${count} thread${count === 1 ? "" : "s"}: ${
           able.map(({ name }) => name).join(", ")

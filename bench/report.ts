@@ -1,27 +1,30 @@
 // What a benchmark reports: rows, printed as a table while they come in, and kept as JSON for comparisons with other
 // runs. A value is a median; only values of one invocation may be compared, because machines change between them.
-//
-// Names of rows are stable. M, K, N, B, T, H, D, C, V are sizes; a size of model is s, m or gpt1.
-//   ops      gemm-MxKxN, packing timed; gemm-MxKxN-in-turns, in every runtime, these taking turns; gemm-MxKxN-packed, operands packed before; gemm-into-…, linear-…,
-//            attention-bB-tT-hH-dD, …-forward-backward and its …-gemm-share; other ops by their own name and first shape;
-//            peak-multiply-add, peak-copy-N-kib
-//   step     train-SIZE, forward-SIZE and train-SIZE-dropout (ms); …-tokens, …-flops; …-gemm-bound (%), the share of
-//            the time that the formula's operations would take at the rate of the product; train-SIZE-share-FAMILY (%)
-//   decode   decode-SIZE-batch-N
-//   startup  startup-SIZE (s), from starting the process to the end of its first update; startup-SIZE-later-step (ms);
-//            memory-SIZE-planned, -linear (of the WASM memory), -resident (of the process)
-//   growth   growth-SYMBOL-N (ms) and growth-SYMBOL-N-bytes, where SYMBOL is what grows
-//   peers    gemm-…, train-SIZE, startup-SIZE and memory-SIZE-resident of ours and, with the peer as `runtime`, of the
-//            peers; `ratioTo` is at ours
+// What rows are called is said at `Row`.
 
 import { cpus } from "node:os";
 import { coreCount } from "../src/backends/wasm/builds.ts";
 import config from "../deno.json" with { type: "json" };
 
-/** One measured number. */
+/**
+ * One measured number. Names are stable; M, K, N, B, T, H, D are sizes, SIZE is a model: s, m or gpt1.
+ *
+ * - `ops`: gemm-MxKxN with packing timed, …-packed without, …-in-turns in every runtime, these taking turns;
+ *   gemm-into-…, linear-…; attention-bB-tT-hH-dD, …-forward-backward, and …-gemm-share (%), its rate as a share of the
+ *   product's; other ops by their own name and first shape; peak-multiply-add, peak-copy-N-kib for a working set.
+ * - `step`: train-SIZE, forward-SIZE and train-SIZE-dropout (ms); …-tokens, …-flops; …-gemm-bound (%), the share of the
+ *   time that the formula's operations would take at the product's rate; train-SIZE-share-FAMILY (%); train-SIZE-in-turns,
+ *   forward-SIZE-in-turns and their bounds, in every runtime, these taking turns.
+ * - `decode`: decode-SIZE-batch-N.
+ * - `startup`: startup-SIZE (s), from the start of a process to the end of its first update; startup-SIZE-later-step (ms);
+ *   memory-SIZE-planned by the plans, -linear of the WASM memory, -resident of the process (MB).
+ * - `growth`: growth-SYMBOL-N (ms) and growth-SYMBOL-N-bytes, where SYMBOL is what grows.
+ * - `peers`: gemm-…, train-SIZE, startup-SIZE and memory-SIZE-resident, of ours with `ratioTo` and of the peers.
+ */
 export interface Row {
   /** The benchmark it comes from. */
   readonly bench: string;
+  /** Unique together with benchmark, runtime and threads. */
   readonly name: string;
   /** What ran it: "deno", "node", either with a flag, or a peer. */
   readonly runtime: string;
@@ -31,7 +34,7 @@ export interface Row {
   readonly value: number;
   /** `value` as a share of what the machine reached in the same invocation on as many threads. */
   readonly peakShare?: number;
-  /** How many times as fast as others, both measured in the same invocation. */
+  /** How many times as fast as others (a peer, or the same runtime without its flag), both measured in the same invocation. */
   readonly ratioTo?: Readonly<Record<string, number>>;
 }
 

@@ -23,38 +23,35 @@ const LARGE = 5e11; // operations of a step from which on repetitions are few
 // Milliseconds of an update with dropout.
 async function withDropoutOn(device: Device, { config, batch }: Size, least: number): Promise<number> {
   using model = await createGpt1(device, withDropout(config, DROPOUT), { seed: 1 });
-  const { update, end } = training(model, batch),
-    [seconds] = await alternate([update], { seconds: 0, least });
+  const { update, end } = training(model, batch);
+  const [seconds] = await alternate([update], { seconds: 0, least });
   await end();
   return 1000 * seconds;
 }
 
 async function* benchSize(size: Size, threads: number, peak: number): AsyncGenerator<Row, void, undefined> {
-  const { name, config, batch } = size, tokens = batch * config.context, flops = trainingFlops(size);
-  const at = { bench: "step", runtime: "deno", threads } as const, large = flops > LARGE;
+  const { name, config, batch } = size, at = { bench: "step", runtime: "deno", threads } as const;
+  const flops = trainingFlops(size), large = flops > LARGE;
   using device = await openWasm({ threads });
+  using model = await createGpt1(device, config, { seed: 1 });
+  const { update, forward, feeds, end } = training(model, batch);
   const product = productProgram(device, PRODUCT, PRODUCTS), [a, b] = operands(PRODUCT);
-  {
-    using model = await createGpt1(device, config, { seed: 1 });
-    const { update, forward, feeds, end } = training(model, batch);
-    const jobs = [update, forward, () => product.run({ a, b })],
-      often = large ? { seconds: 0, least: 2 } : { seconds: 4, least: 3 };
-    const [training_, forward_, products] = await alternate(jobs, often);
-    await end();
-    const gemm = PRODUCTS * productFlops(PRODUCT) / products;
-    for (
-      const [kind, seconds, work] of [["train", training_, flops], ["forward", forward_, flops / 3]] as const
-    ) {
-      const row = { ...at, name: `${kind}-${name}` }, rate = work / seconds;
-      yield { ...row, unit: "ms", value: 1000 * seconds };
-      yield { ...row, name: `${row.name}-tokens`, unit: "tokens/s", value: tokens / seconds };
-      yield { ...row, name: `${row.name}-flops`, unit: "GFLOP/s", value: rate / 1e9, peakShare: rate / peak };
-      yield { ...row, name: `${row.name}-gemm-bound`, unit: "%", value: 100 * rate / gemm };
-    }
-    if (large) return;
-    for (const [family, share] of await familyShares(device, model, feeds, batch, 3)) {
-      yield { ...at, name: `train-${name}-share-${family}`, unit: "%", value: 100 * share };
-    }
+  const often = { seconds: large ? 0 : 4, least: large ? 2 : 3 };
+  const [updates, passes, products] = await alternate([update, forward, () => product.run({ a, b })], often);
+  await end();
+
+  const gemm = PRODUCTS * productFlops(PRODUCT) / products;
+  const kinds = [["train", updates, flops], ["forward", passes, flops / 3]] as const;
+  for (const [kind, seconds, work] of kinds) {
+    const row = { ...at, name: `${kind}-${name}` }, rate = work / seconds;
+    yield { ...row, unit: "ms", value: 1000 * seconds };
+    yield { ...row, name: `${row.name}-tokens`, unit: "tokens/s", value: batch * config.context / seconds };
+    yield { ...row, name: `${row.name}-flops`, unit: "GFLOP/s", value: rate / 1e9, peakShare: rate / peak };
+    yield { ...row, name: `${row.name}-gemm-bound`, unit: "%", value: 100 * rate / gemm };
+  }
+  if (large) return;
+  for (const [family, share] of await familyShares(device, model, feeds, batch, 3)) {
+    yield { ...at, name: `train-${name}-share-${family}`, unit: "%", value: 100 * share };
   }
   yield { ...at, name: `train-${name}-dropout`, unit: "ms", value: await withDropoutOn(device, size, 3) };
 }

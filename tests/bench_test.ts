@@ -143,3 +143,21 @@ Deno.test("the plot of growth has a line for each size and panel, and no number 
   assert(!/NaN|undefined|Infinity/.test(svg));
   assertMatch(svg, /as one size grows from B 4, T 8/);
 });
+
+Deno.test("bad flags get one clear sentence", async () => {
+  const main = new URL("../bench/main.ts", import.meta.url).pathname;
+  const complaints: readonly [flags: readonly string[], sentence: RegExp][] = [
+    [["--only", "nothing"], /'nothing' is invalid\. Allowed choices are ops, step, /],
+    [["--threads", "0"], /must be a whole number of at least 1/],
+    [["--json", "nowhere/at/all.json"], /Cannot write .*: there is no folder nowhere\/at; make it first/],
+    [["--only", "ops", "--plot", "x.svg"], /--plot draws growth, which --only ops leaves out/],
+  ];
+  await Promise.all(complaints.map(async ([flags, sentence]) => {
+    const args = ["run", "-A", main, ...flags];
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args }).output();
+    const [first] = new TextDecoder().decode(stderr).split("\n");
+    assert(!success);
+    assertMatch(first, /^error: /);
+    assertMatch(first, sentence);
+  }));
+});

@@ -3,30 +3,22 @@
 // jax-js counts references and a call takes its arguments.
 
 import "./cores.ts";
-import {
-  blockUntilReady,
-  init,
-  jit,
-  nn,
-  numpy as np,
-  tree,
-  valueAndGrad,
-} from "@jax-js/jax";
+import { blockUntilReady, init, jit, nn, numpy as np, tree, valueAndGrad } from "@jax-js/jax";
 import { sampled, serve, stepSize } from "./serve.ts";
 
 const arrayOf = ({ values, shape }) => np.array(values).reshape(shape);
-const integers = (values, shape) =>
-  np.array(Int32Array.from(values)).reshape(shape);
+const integers = (values, shape) => np.array(Int32Array.from(values)).reshape(shape);
 
 async function gemm({ repeats, tensors }) {
   await init("wasm");
   const [a, b] = tensors.map(arrayOf), product = jit((a, b) => np.matmul(a, b));
-  return async () => {
+  const turn = async () => {
     for (let i = 1; i < repeats; i++) {
       (await blockUntilReady(product(a.ref, b.ref))).dispose();
     }
     return sampled(await product(a.ref, b.ref).data());
   };
+  return { turn };
 }
 
 const linear = (x, w, b) => np.matmul(x, w).add(b);
@@ -60,9 +52,7 @@ function lossOf(
       H,
       C / H,
     ]);
-    const [q, k, v] = np.split(qkv, 3, 2).map((part) =>
-      part.reshape([B, T, H, C / H])
-    );
+    const [q, k, v] = np.split(qkv, 3, 2).map((part) => part.reshape([B, T, H, C / H]));
     const mixed = nn.dotProductAttention(q, k, v, { isCausal: true }).reshape([
       B * T,
       C,
@@ -95,9 +85,7 @@ async function train(job) {
   const gradient = valueAndGrad((p, ...input) => lossOf(p, ...input, job));
   const step = jit((parameters, moment1, moment2, size, ...input) => {
     const [loss, gradients] = gradient(tree.ref(parameters), ...input);
-    const squares = Object.values(gradients).map((g) =>
-      np.sum(np.square(g.ref))
-    );
+    const squares = Object.values(gradients).map((g) => np.sum(np.square(g.ref)));
     const clip = np.minimum(
       np.array(adam.maxNorm).div(np.sqrt(squares.reduce(np.add))),
       1,
@@ -121,7 +109,7 @@ async function train(job) {
     return [loss, next];
   });
   let n = 0;
-  return async () => {
+  const turn = async () => {
     const size = np.array(stepSize(adam, ++n));
     const [loss, next] = step(
       parameters,
@@ -134,6 +122,7 @@ async function train(job) {
     await blockUntilReady(next);
     return [...await loss.data()];
   };
+  return { turn };
 }
 
 await serve({ gemm, train });

@@ -10,13 +10,10 @@ function field(number, value) {
   if (typeof value === "number") {
     return [...varint(number << 3), ...varint(value)];
   }
-  const bytes = typeof value === "string"
-    ? [...new TextEncoder().encode(value)]
-    : value;
+  const bytes = typeof value === "string" ? [...new TextEncoder().encode(value)] : value;
   return [...varint(number << 3 | 2), ...varint(bytes.length), ...bytes];
 }
-const varint = (n) =>
-  n < 128 ? [n] : [n % 128 + 128, ...varint(Math.floor(n / 128))];
+const varint = (n) => n < 128 ? [n] : [n % 128 + 128, ...varint(Math.floor(n / 128))];
 
 const FLOAT = 1, IR_VERSION = 8, OPSET = 17;
 
@@ -67,10 +64,11 @@ async function gemm({ threads, repeats, tensors: [a, b] }) {
     a: new ort.Tensor(a.values, a.shape),
     b: new ort.Tensor(b.values, b.shape),
   };
-  return async () => {
+  const turn = async () => {
     const { y0 } = await session.run(feeds, ["y0"]);
     return sampled(y0.data);
   };
+  return { turn };
 }
 
 await serve({ gemm });

@@ -12,8 +12,16 @@ export type FullJob = Omit<Job, "tensors"> & {
   readonly tensors: readonly (Tensor & { values: Float32Array })[];
 };
 
-/** Prepares a kind of job; what comes back takes a turn. */
-export type Prepare = (job: FullJob) => Promise<() => Promise<number[]>>;
+/** A job made ready. */
+export interface Ready {
+  /** What a turn needs fresh; not timed. */
+  readonly before?: () => void;
+  /** Takes a turn: the numbers that contestants must agree on. */
+  readonly turn: () => Promise<number[]>;
+}
+
+/** Makes a kind of job ready. */
+export type Prepare = (job: FullJob) => Promise<Ready>;
 
 /** Serves turns of the job whose folder is the program's argument, until stdin ends. */
 export async function serve(
@@ -25,8 +33,9 @@ export async function serve(
       `There is no "${job.kind}" here: only ${Object.keys(kinds).join(", ")}`,
     );
   }
-  const turn = await prepare(job);
+  const { before, turn } = await prepare(job);
   for await (const _ of createInterface({ input: process.stdin })) {
+    before?.();
     const began = performance.now(), values = await turn();
     const seconds = (performance.now() - began) / 1000;
     const answer: Turn = {

@@ -23,13 +23,22 @@ async function start() {
 
 async function gemm({ repeats, tensors }) {
   await start();
-  const [a, b] = tensors.map(({ values, shape }) => tf.tensor(values, shape));
-  return async () => {
-    for (let i = 1; i < repeats; i++) tf.matMul(a, b).dispose();
-    const product = tf.matMul(a, b), values = await product.data();
+  const [a, b] = tensors.map(({ values, shape }) => () => tf.tensor(values, shape));
+  const left = a();
+  let rights = [];
+  // It keeps the right side of a product packed as long as the tensor lives. Fresh ones are packed within the turn, as
+  // everybody else's are and as changing weights would be.
+  const before = () => {
+    tf.dispose(rights);
+    rights = Array.from({ length: repeats }, b);
+  };
+  const turn = async () => {
+    for (const right of rights.slice(1)) tf.matMul(left, right).dispose();
+    const product = tf.matMul(left, rights[0]), values = await product.data();
     product.dispose();
     return sampled(values);
   };
+  return { before, turn };
 }
 
 // A function with a gradient of its own, whose temporaries do not wait for the end of the step.
@@ -179,21 +188,17 @@ async function train(job) {
     const [m, v] = [0, 1].map(() => tf.variable(tf.zeros(shape), false));
     return { name, m, v, decay: shape.length > 1 ? adam.decay : 0 };
   });
-  const input = [ids, positions, targets].map((values) =>
-    tf.tensor1d(values, "int32")
-  );
+  const input = [ids, positions, targets].map((values) => tf.tensor1d(values, "int32"));
   const future = Float32Array.from(
     { length: T * T },
     (_, i) => i % T > Math.floor(i / T) ? -1e9 : 0,
   );
   const mask = tf.tensor(future, [1, T, T]);
   let n = 0;
-  return async () => {
+  const turn = async () => {
     const size = stepSize(adam, ++n);
     const loss = tf.tidy(() => {
-      const { value, grads } = tf.variableGrads(() =>
-        lossOf(variables, ...input, mask, job)
-      );
+      const { value, grads } = tf.variableGrads(() => lossOf(variables, ...input, mask, job));
       const norm = tf.sqrt(
         tf.addN(Object.values(grads).map((g) => tf.sum(tf.square(g)))),
       );
@@ -218,6 +223,7 @@ async function train(job) {
     loss.dispose();
     return values;
   };
+  return { turn };
 }
 
 await serve({ gemm, train });
