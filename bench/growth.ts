@@ -3,10 +3,10 @@
 
 import { openWasm } from "../src/backends/wasm/device.ts";
 import { configure } from "../src/models/gpt1.ts";
-import { alternate } from "./measure.ts";
-import { plotOf, type Point } from "./growth_plot.ts";
-import { remark, type Row, type Settings } from "./report.ts";
 import { createGpt1 } from "../src/models/gpt1_model.ts";
+import { plotOf, type Point } from "./growth_plot.ts";
+import { alternate } from "./measure.ts";
+import { remark, type Row, type Settings } from "./report.ts";
 import type { Size } from "./sizes.ts";
 import { trainingBytes } from "./startup.ts";
 import { training } from "./training.ts";
@@ -24,13 +24,16 @@ export function sizeOfShape({ B, T, L, C, V }: Shape): Size {
   return { name: "growth", config, batch: B };
 }
 
-async function measure(size: Size, threads: number): Promise<Pick<Point, "milliseconds" | "bytes">> {
+async function measure(
+  { config, batch }: Size,
+  threads: number,
+): Promise<Pick<Point, "milliseconds" | "bytes">> {
   using device = await openWasm({ threads });
-  using model = await createGpt1(device, size.config, { seed: 1 });
-  const { update, end } = training(model, size.batch);
+  using model = await createGpt1(device, config, { seed: 1 });
+  const { update, end } = training(model, batch);
   const [seconds] = await alternate([update], { seconds: 0, least: 3 });
   await end();
-  return { milliseconds: 1000 * seconds, bytes: (await trainingBytes(size, threads))[0] };
+  return { milliseconds: 1000 * seconds, bytes: trainingBytes(model, batch, threads) };
 }
 
 /** Time and bytes of each shape, on all threads. */
@@ -38,11 +41,10 @@ export async function* benchGrowth({ threads, quick, plot }: Settings): AsyncGen
   const count = Math.max(...threads), shape = base(quick), points: Point[] = [];
   for (const symbol of Object.keys(shape) as Grown[]) {
     for (const factor of FACTORS) {
-      const value = factor * shape[symbol],
-        measured = await measure(sizeOfShape({ ...shape, [symbol]: value }), count);
+      const value = factor * shape[symbol], name = `growth-${symbol.toLowerCase()}-${value}`;
+      const measured = await measure(sizeOfShape({ ...shape, [symbol]: value }), count);
       points.push({ symbol, factor, ...measured });
-      const row = { bench: "growth", runtime: "deno", threads: count },
-        name = `growth-${symbol.toLowerCase()}-${value}`;
+      const row = { bench: "growth", runtime: "deno", threads: count };
       yield { ...row, name, unit: "ms", value: measured.milliseconds };
       yield { ...row, name: `${name}-bytes`, unit: "MB", value: measured.bytes / 1e6 };
     }

@@ -74,8 +74,10 @@ const bufferBytes = ({ buffers }: Plan, steps: readonly Step[]): number => {
 
 const kebab = (name: string): string => name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** The stable name of a step's row, from its op and sizes. */
-export function slugOf({ op, dims, inputs: [{ shape }] }: Pick<Step, "op" | "dims" | "inputs">): string {
+/** The stable name of a step's row, from its op and sizes: those of the largest tensor unless they are said here. */
+export function slugOf(
+  { op, dims, inputs, outputs }: Pick<Step, "op" | "dims" | "inputs" | "outputs">,
+): string {
   const [a, b, c, d] = dims;
   const turned = op === "linear" ? "" : `${dims[3] ? "-ta" : ""}${dims[4] ? "-tb" : ""}`;
   if (op === "matmul") return `gemm-${a}x${c}x${b}${turned}`;
@@ -83,7 +85,8 @@ export function slugOf({ op, dims, inputs: [{ shape }] }: Pick<Step, "op" | "dim
   if (op === "linear") return `linear-${a}x${c}x${b}`;
   if (op === "attention" || op === "attentionGrad") return `${kebab(op)}-b${a}-t${b}-h${c}-d${d}`;
   if (op.startsWith("linearCrossEntropy")) return `${kebab(op)}-${a}x${c}x${b}`;
-  return `${kebab(op)}-${shape.join("x")}`;
+  const largest = [...inputs, ...outputs].reduce((a, b) => sizeOf(b.shape) > sizeOf(a.shape) ? b : a);
+  return `${kebab(op)}-${largest.shape.join("x")}`;
 }
 
 function timed(name: string, check: Check, checks: readonly Check[]): Timed {
@@ -173,16 +176,14 @@ function optimizer(n: number): Timed {
     x6: Float32Array.from({ length: n }, (_, i) => (i % 7) / 7),
   };
   const shapes = [[1, 3], [1, 4], [1], [n], [n], [n], [n]];
-  return { ...one(ops.adam as unknown as Op, shapes, constants, given), name: `adam-${n}` };
+  return one(ops.adam as unknown as Op, shapes, constants, given);
 }
 
-/** Everything to time. A quick run has smaller ones under the same names. */
+/** Everything to time, each name once. A quick run has smaller ones besides those that ops mark. */
 export function timedCases(quick: boolean): Timed[] {
-  const [rows, C] = quick ? [8, 64] : [2048, 768], all = marked();
-  const plain = { ta: false, tb: false };
+  const [rows, C] = quick ? [8, 64] : [2048, 768], plain = { ta: false, tb: false }, all = marked();
   const products = all.filter(({ name }) => name.startsWith("gemm-") && !name.startsWith("gemm-into"));
-  return [
-    ...all,
+  const besides = [
     ...products.flatMap((whole) => packed(whole) ?? []),
     ...[1, 8].map((m) => one(ops.matmul as unknown as Op, [[m, C], [C, 4 * C]], plain)),
     attentionBothWays(2, 512, 12, 64, quick),
@@ -191,4 +192,5 @@ export function timedCases(quick: boolean): Timed[] {
     one(ops.layerNormGainGradInto, [[rows, C], [rows, C], [rows], [rows], [C], [C]]),
     optimizer(quick ? 1024 : 2 ** 21),
   ];
+  return [...new Map([...besides, ...all].map((timed) => [timed.name, timed])).values()];
 }

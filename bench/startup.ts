@@ -4,7 +4,7 @@
 
 import { openWasm } from "../src/backends/wasm/device.ts";
 import type { Plan } from "../src/graph/plan.ts";
-import { createGpt1 } from "../src/models/gpt1_model.ts";
+import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
 import { gpt1Optimizer, updatePlan } from "../src/train/update.ts";
 import { prepareTraining } from "../src/train/trainer.ts";
 import { enter } from "./contest.ts";
@@ -31,17 +31,23 @@ export function plannedBytes(
     threads * most(({ steps }) => Math.max(0, ...steps.map(({ workspace }) => workspace ?? 0)));
 }
 
-/** Bytes of training a model: what the plans say, and the linear memory once both have been loaded. */
-export async function trainingBytes(
+/** Bytes that training a model on `batch` sequences of its context takes by its plans. */
+export function trainingBytes(model: Gpt1, batch: number, threads: number): number {
+  prepareTraining(model);
+  const gradient = model.gradient({ batch, length: model.context, language: true }).plan;
+  return plannedBytes(model.store.pages, [gradient, updatePlan(model.layout, gpt1Optimizer)], threads);
+}
+
+// What the plans of a size say, and the linear memory of a device that has loaded them.
+async function memoryOf(
   { config, batch }: Size,
   threads: number,
-): Promise<[planned: number, linear: number]> {
+): Promise<{ planned: number; linear: number }> {
   using device = await openWasm({ threads });
   using model = await createGpt1(device, config, { seed: 1 });
-  prepareTraining(model);
-  const gradient = model.gradient({ batch, length: config.context, language: true });
-  const update = device.load(updatePlan(model.layout, gpt1Optimizer), model.store);
-  return [plannedBytes(model.store.pages, [gradient.plan, update.plan], threads), device.bytes()];
+  const planned = trainingBytes(model, batch, threads);
+  device.load(updatePlan(model.layout, gpt1Optimizer), model.store);
+  return { planned, linear: device.bytes() };
 }
 
 /** Startup of S and M in every runtime, and memory beside it. */
@@ -52,7 +58,7 @@ export async function* benchStartup(
   note(runtimes.versions);
   const count = Math.max(...threads), plain = runtimes.entrants.filter(({ name }) => !name.includes(" "));
   for (const size of sizes(quick)) {
-    const [planned, linear] = await trainingBytes(size, count), name = `startup-${size.name}`;
+    const memory = await memoryOf(size, count), name = `startup-${size.name}`;
     for (const entrant of plain) {
       const row = { bench: "startup", runtime: entrant.name, threads: count };
       const starts: number[] = [], later: number[] = [], resident: number[] = [];
@@ -66,8 +72,7 @@ export async function* benchStartup(
       });
       yield { ...row, name, unit: "s", value: median(starts) };
       yield { ...row, name: `${name}-later-step`, unit: "ms", value: 1000 * median(later) };
-      const memory = { planned, linear, resident: median(resident) };
-      for (const [kind, bytes] of Object.entries(memory)) {
+      for (const [kind, bytes] of Object.entries({ ...memory, resident: median(resident) })) {
         yield { ...row, name: `memory-${size.name}-${kind}`, unit: "MB", value: bytes / 1e6 };
       }
     }
