@@ -31,6 +31,8 @@ interface Flags {
   readonly quick?: boolean;
 }
 
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : `${error}`;
+
 // That a file cannot be written must not show at the end.
 async function requireFolder(file: string): Promise<void> {
   const folder = dirname(file), found = await Deno.stat(folder).catch(() => null);
@@ -55,17 +57,23 @@ async function main({ only, json, plot, threads, node, quick = false }: Flags): 
   };
   const { machine, versions: { deno, v8 } } = reportOf(rows, versions);
   console.log(`${machine.cpu}, ${machine.cores} cores; Deno ${deno}, V8 ${v8}\n${heading}`);
+  const failures: string[] = [];
   for (const [name, bench] of Object.entries(benches)) {
     if (only !== undefined && name !== only) continue;
-    for await (const row of bench(settings)) {
-      console.log(line(row));
-      rows.push(row);
+    try {
+      for await (const row of bench(settings)) {
+        console.log(line(row));
+        rows.push(row);
+      }
+    } catch (error) { // what the others measure is not lost
+      failures.push(`${name}: ${messageOf(error)}`);
     }
   }
   for (const [name, version] of Object.entries(versions)) remark(`${name} ${version}`);
   if (json !== undefined) {
     await Deno.writeTextFile(json, `${JSON.stringify(reportOf(rows, versions), null, 2)}\n`);
   }
+  if (failures.length > 0) throw new Error(failures.join("; "));
 }
 
 const command = new Command("bench")
@@ -87,7 +95,7 @@ const command = new Command("bench")
     try {
       await main(flags);
     } catch (error) {
-      remark(`error: ${error instanceof Error ? error.message : error}`);
+      remark(`error: ${messageOf(error)}`);
       process.exit(1);
     }
   });

@@ -135,6 +135,11 @@ async function* steps(
   quick: boolean,
 ): AsyncGenerator<Row, void, undefined> {
   const rounds = quick || peers.every(({ threaded }) => !threaded) ? 1 : FRESH;
+  remark(
+    `${size.name} on ${threads} thread${threads === 1 ? "" : "s"}: ${
+      peers.map(({ name }) => name).join(", ")
+    }`,
+  );
   const warm = peers.some(({ name }) => name === "pytorch") ? 3 : 2; // it takes that many
   const options = { warm, least: 2, seconds: quick ? 0 : 4 };
   const found = await compete([ours, ...peers], modelJob(size, "train", threads), rounds, options);
@@ -151,18 +156,20 @@ async function* steps(
 export async function* benchPeers({ threads, quick, note }: Settings): AsyncGenerator<Row, void, undefined> {
   const { peers, versions } = await findPeers(), most = Math.max(...threads);
   note(versions);
-  for (const count of threads) yield* products(peers, count, quick);
+  const contests = threads.map((count) => products(peers, count, quick));
   for (const size of sizes(quick)) {
-    for (const count of new Set([1, most])) {
-      if (!threads.includes(count)) continue;
+    for (const count of threads) {
       const able = peers.filter(({ trains, threaded }) => trains && count === (threaded ? most : 1));
-      if (able.length === 0) continue;
-      remark(
-        `${size.name} on ${count} thread${count === 1 ? "" : "s"}: ${
-          able.map(({ name }) => name).join(", ")
-        }`,
-      );
-      yield* steps(able, size, count, quick);
+      if (able.length > 0) contests.push(steps(able, size, count, quick));
     }
   }
+  const failures: string[] = [];
+  for (const contest of contests) {
+    try {
+      yield* contest;
+    } catch (error) { // one peer's failure is not that of the others
+      failures.push(error instanceof Error ? error.message : `${error}`);
+    }
+  }
+  if (failures.length > 0) throw new Error(failures.join("; "));
 }

@@ -2,12 +2,12 @@
 // a race invalid. Nothing here looks at a clock's reading.
 
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
-import type { Contestant, Turn } from "../bench/contest.ts";
+import type { Contestant, Entrant, Turn } from "../bench/contest.ts";
 import { plotOf, type Point } from "../bench/growth_plot.ts";
 import { sizeOfShape } from "../bench/growth.ts";
 import { median } from "../bench/measure.ts";
 import { movedBytes, operationsOf, slugOf, timedCases } from "../bench/op_cases.ts";
-import { race, requireAgreement } from "../bench/race.ts";
+import { enterAll, race, requireAgreement } from "../bench/race.ts";
 import { line, reportOf, type Row } from "../bench/report.ts";
 import { flagRatio } from "../bench/runtimes.ts";
 import { allSizes, trainingFlops } from "../bench/sizes.ts";
@@ -116,6 +116,34 @@ Deno.test("a contestant that computes something else is not timed", async () => 
   requireAgreement("a", turn(100, 0), "b", turn(100, 0.05), 1e-3);
   for (const wrong of [turn(100, 0.2), turn(100, NaN), turn(100), turn(100, 0, 0)]) {
     assertThrows(() => requireAgreement("a", turn(100, 0), "b", wrong, 1e-3), Error, "not timed");
+  }
+});
+
+// A program that answers each line with a turn, its values those of the job's file in the folder that it is given.
+const program = (body: string): readonly string[] => [Deno.execPath(), "eval", body];
+const answering = `
+  const values = JSON.parse(await Deno.readTextFile(Deno.args[0] + "/values.json"));
+  for await (const _ of Deno.stdin.readable) console.log(JSON.stringify({ seconds: 1, values, resident: 0 }));`;
+
+Deno.test("a contestant is a program that answers lines; one that cannot start is left out, unless it is the first", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.writeTextFile(`${folder}/values.json`, "[1, 2, 3]");
+    const good: Entrant = { name: "good", command: program(answering) };
+    const bad: Entrant = { name: "bad", command: program(`throw new Error("no such library")`) };
+    {
+      await using contestants = await enterAll([good, bad], folder);
+      assertEquals(contestants.present.map(({ name }) => name), ["good"]);
+      const [{ first, turn }] = contestants.present;
+      assertEquals([first.values, (await turn()).values], [[1, 2, 3], [1, 2, 3]]);
+    }
+    await assertRejects(
+      () => enterAll([bad, good], folder),
+      Error,
+      "bad ended before its turn did: error: Uncaught",
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });
 
