@@ -8,7 +8,7 @@
 // W = D rounded up to 8, T4 and T8 = T rounded up to 4 and 8.
 
 import { keep16, keepA, keepB, keepC, keepD, keepScale, thirdKey } from "./random";
-import { exp, hiddenZero, ln, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
+import { expPairs, ln, loadPartial, madd, max as largest, storePartial, sum } from "./simd";
 import { pack, packPanels, packTransposed, product, storeTransposed, unpack, zeroRows } from "./tiles";
 
 /** 1 / sqrt(D), as every kernel here rounds it. */
@@ -63,15 +63,9 @@ function attend(
   for (let at = scores; at < stop; at += 32) {
     m0 = f32x4.pmax(m0, v128.load(at)), m1 = f32x4.pmax(m1, v128.load(at, 16));
   }
-  let l0 = f32x4.splat(0), l1 = l0;
-  const zero = hiddenZero();
-  if (threshold == 0) {
-    for (let at = scores; at < stop; at += 32) {
-      const p0 = exp(f32x4.sub(v128.load(at), m0), zero), p1 = exp(f32x4.sub(v128.load(at, 16), m1), zero);
-      l0 = f32x4.add(l0, p0), l1 = f32x4.add(l1, p1);
-      v128.store(at, p0), v128.store(at, p1, 16);
-    }
-  } else {
+  expPairs(true, scores, scores, 16, 32, n, m0, m1, stats);
+  const l0 = v128.load(stats), l1 = v128.load(stats, 16);
+  if (threshold != 0) {
     const seed = load<i32>(rng), key0 = i32x4.splat(seed), key1 = i32x4.splat(stream);
     const key2 = i32x4.splat(thirdKey(seed, stream)), draw = i32x4.splat(load<i32>(rng, 4));
     const bound = i16x8.splat(<i16>threshold), twoKeys = i32x4.splat(step << 1);
@@ -81,11 +75,10 @@ function attend(
     for (let at = scores; at < stop; at += 64) {
       const keep = keep16(key0, key1, key2, counter, draw, bound);
       counter = i32x4.add(counter, twoKeys);
-      const p0 = exp(f32x4.sub(v128.load(at), m0), zero), p1 = exp(f32x4.sub(v128.load(at, 16), m1), zero);
-      const p2 = exp(f32x4.sub(v128.load(at, 32), m0), zero), p3 = exp(f32x4.sub(v128.load(at, 48), m1), zero);
-      l0 = f32x4.add(f32x4.add(l0, p0), p2), l1 = f32x4.add(f32x4.add(l1, p1), p3);
-      v128.store(at, v128.and(p0, keepA(keep))), v128.store(at, v128.and(p1, keepB(keep)), 16);
-      v128.store(at, v128.and(p2, keepC(keep)), 32), v128.store(at, v128.and(p3, keepD(keep)), 48);
+      v128.store(at, v128.and(v128.load(at), keepA(keep)));
+      v128.store(at, v128.and(v128.load(at, 16), keepB(keep)), 16);
+      v128.store(at, v128.and(v128.load(at, 32), keepC(keep)), 32);
+      v128.store(at, v128.and(v128.load(at, 48), keepD(keep)), 48);
     }
   }
 
@@ -160,13 +153,14 @@ function blockStats(lse: usize, dy: usize, y: usize, ld: usize, to: usize, D: i3
   }
 }
 
-/** Four keys of one query: `s` becomes the dropped probabilities, `dp` the gradient of the scores, which is returned. */
+/**
+ * Four keys of one query: probabilities become dropped ones, `dp` the gradient of the scores, which is returned. `stats`
+ * is where the query's log sum is.
+ */
 // @ts-ignore: decorator
 @inline
-function scoreGrad(
-  s: usize, dp: usize, stats: usize, visible: v128, keep: v128, scale: v128, zero: i32,
-): v128 {
-  const p = v128.and(exp(f32x4.sub(v128.load(s), v128.load32_splat(stats)), zero), visible);
+function scoreGrad(s: usize, dp: usize, stats: usize, visible: v128, keep: v128, scale: v128): v128 {
+  const p = v128.and(v128.load(s), visible);
   const d = f32x4.mul(p, f32x4.sub(v128.and(f32x4.mul(v128.load(dp), scale), keep), v128.load32_splat(stats, 64)));
   v128.store(s, v128.and(f32x4.mul(p, scale), keep));
   v128.store(dp, d);
@@ -194,7 +188,10 @@ function scoreGrads(
   const key2 = i32x4.splat(thirdKey(seed, stream)), draw = i32x4.splat(load<i32>(rng, 4));
   const bound = i16x8.splat(<i16>threshold), scale = f32x4.splat(keepScale(threshold));
   const lanes = i32x4(0, 1, 2, 3), steps = i32x4.mul(lanes, i32x4.splat(step));
-  const zero = hiddenZero();
+  for (let query = 0; query < 16; query += 2) {
+    const s = p + (<usize>query << 7), at = stats + (<usize>query << 2);
+    expPairs(true, s, s, 128, 16, size >> 2, v128.load32_splat(at), v128.load32_splat(at, 4), 0);
+  }
   for (let query = 0; query < 16; query += 4, stats += 16) {
     const see = last + slope * query;
     const end0 = i32x4.splat(min(see, limit - 1)), end1 = i32x4.splat(min(see + slope, limit - 1));
@@ -207,10 +204,10 @@ function scoreGrads(
         keep = keep16(key0, key1, key2, blocks, draw, bound);
       }
       const s = p + at, d = dp + at;
-      const d0 = scoreGrad(s, d, stats, i32x4.ge_s(end0, k), keepQuery(keep, 0), scale, zero);
-      const d1 = scoreGrad(s + 128, d + 128, stats + 4, i32x4.ge_s(end1, k), keepQuery(keep, 1), scale, zero);
-      const d2 = scoreGrad(s + 256, d + 256, stats + 8, i32x4.ge_s(end2, k), keepQuery(keep, 2), scale, zero);
-      const d3 = scoreGrad(s + 384, d + 384, stats + 12, i32x4.ge_s(end3, k), keepQuery(keep, 3), scale, zero);
+      const d0 = scoreGrad(s, d, stats, i32x4.ge_s(end0, k), keepQuery(keep, 0), scale);
+      const d1 = scoreGrad(s + 128, d + 128, stats + 4, i32x4.ge_s(end1, k), keepQuery(keep, 1), scale);
+      const d2 = scoreGrad(s + 256, d + 256, stats + 8, i32x4.ge_s(end2, k), keepQuery(keep, 2), scale);
+      const d3 = scoreGrad(s + 384, d + 384, stats + 12, i32x4.ge_s(end3, k), keepQuery(keep, 3), scale);
       storeTransposed(turned + (<usize>i << 6) + (<usize>query << 2), 64, d0, d1, d2, d3);
     }
   }
@@ -273,9 +270,9 @@ export function attentionGrad(
   }
 }
 
-/** `attend` for one query, on the unpacked rows of the caches: nothing to share, so along D. work: T4 floats. */
+/** `attend` for one query, on the unpacked rows of the caches: nothing to share, so along D. work: T8 floats. */
 function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: usize, D: i32, limit: i32): void {
-  const scale = scoreScale(D), n = (limit + 3) & ~3, whole = D & ~15, zero = hiddenZero();
+  const scale = scoreScale(D), n = (limit + 7) & ~7, whole = D & ~15;
   let top = f32x4.splat(-Infinity);
   for (let key = 0; key < limit; key++, k += ld) {
     let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, d = 0;
@@ -292,12 +289,7 @@ function attendOne(q: usize, k: usize, v: usize, ld: usize, out: usize, scores: 
   for (let key = limit; key < n; key++) store<f32>(scores + (<usize>key << 2), -Infinity);
   for (let key = 0; key < n; key += 4) top = f32x4.pmax(top, v128.load(scores + (<usize>key << 2)));
   top = f32x4.splat(largest(top));
-  let l = f32x4.splat(0);
-  for (let key = 0; key < n; key += 4) {
-    const at = scores + (<usize>key << 2), p = exp(f32x4.sub(v128.load(at), top), zero);
-    l = f32x4.add(l, p), v128.store(at, p);
-  }
-  const factor = f32x4.splat(<f32>1 / sum(l));
+  const factor = f32x4.splat(<f32>1 / sum(expPairs(true, scores, scores, 16, 32, n >> 3, top, top, 0)));
   for (let d = 0; d < D; d += 16, v += 64, out += 64) {
     const c0 = D - d, c1 = max(0, c0 - 4), c2 = max(0, c0 - 8), c3 = max(0, c0 - 12);
     let o0 = f32x4.splat(0), o1 = o0, o2 = o0, o3 = o0, row = v;

@@ -12,14 +12,24 @@ export function embedding(
   const bytes = <usize>C << 2;
   for (let i = begin; i < end; i++) {
     const to = y + <usize>i * bytes, id = ids + <usize>i * (<usize>K << 2);
-    for (let c = 0; c < C; c += 4) {
-      const at = <usize>c << 2, rest = C - c;
-      let s = f32x4.splat(0);
-      for (let k = 0; k < K; k++) {
-        s = f32x4.add(s, loadPartial(table + <usize>load<u32>(id + (<usize>k << 2)) * bytes + at, rest));
-      }
-      storePartial(to + at, s, rest);
+    const first = table + <usize>load<u32>(id) * bytes;
+    if (K == 1) memory.copy(to, first, bytes);
+    for (let k = 1; k < K; k++) { // the second row is added to the first, others to what is there
+      addRows(k == 1 ? first : to, table + <usize>load<u32>(id + (<usize>k << 2)) * bytes, to, C);
     }
+  }
+}
+
+/** y = a + b for n floats; y may be a. */
+// @ts-ignore: decorator
+@inline
+function addRows(a: usize, b: usize, y: usize, n: i32): void {
+  for (; n >= 8; n -= 8, a += 32, b += 32, y += 32) {
+    v128.store(y, f32x4.add(v128.load(a), v128.load(b)));
+    v128.store(y, f32x4.add(v128.load(a, 16), v128.load(b, 16)), 16);
+  }
+  for (; n > 0; n -= 4, a += 16, b += 16, y += 16) {
+    storePartial(y, f32x4.add(loadPartial(a, n), loadPartial(b, n)), n);
   }
 }
 
@@ -37,15 +47,7 @@ export function embeddingGradInto(
     for (let k = 0; k < K; k++) {
       const id = load<u32>(ids + ((<usize>i * <usize>K + <usize>k) << 2));
       const to = dTable + <usize>id * bytes + (<usize>first << 2);
-      let c = 0;
-      for (; c + 4 <= width; c += 4) {
-        const at = <usize>c << 2;
-        v128.store(to + at, f32x4.add(v128.load(to + at), v128.load(from + at)));
-      }
-      if (c < width) {
-        const at = <usize>c << 2, rest = width - c;
-        storePartial(to + at, f32x4.add(loadPartial(to + at, rest), loadPartial(from + at, rest)), rest);
-      }
+      addRows(to, from, to, width);
     }
   }
 }

@@ -1,22 +1,17 @@
-// The matrix product that matmul.ts and loss.ts share: packing into panels, the 6x8 register tile and the loops around it.
+// The matrix product that matmul.ts and loss.ts share: packing into panels and the loops around the tiles of micro.ts.
 // No kernel is exported from the module here. Operands are packed so that the inner loop reads both in order: A in panels
 // of 6 rows, [panel][K][6], B in panels of 8 columns, [panel][K][8], zeros beyond the edge. Every element of the result
 // is start + a0 b0 + a1 b1 + ... with k ascending, one madd each, whatever the blocking, so its bits depend neither on
 // the tile it falls into nor on how panels are shared between threads.
 
-import { loadPartial, madd, storePartial } from "./simd";
+import { FROM_RESULT, startTile, tile6x16, tile6x8, tileEdge } from "./micro";
+
+export { FROM_BIAS, FROM_RESULT, FROM_ZERO } from "./micro";
 
 /** Rows of a panel of A. */
 export const MR: i32 = 6;
 /** Columns of a panel of B. */
 export const NR: i32 = 8;
-
-/** What the sums start from: nothing, */
-export const FROM_ZERO: i32 = 0;
-/** what the result holds already, */
-export const FROM_RESULT: i32 = 1;
-/** or a bias per column. */
-export const FROM_BIAS: i32 = 2;
 
 /** Longest stretch of k between two visits to a tile: a panel of A (9 KB) and one of B (12 KB) then fit in the L1 cache. */
 const KC: i32 = 384;
@@ -129,80 +124,8 @@ export function packColumns8(src: usize, ld: usize, dst: usize, live: i32, K: i3
   }
 }
 
-function loadEdge(p: usize, n: i32): v128 {
-  return loadPartial(p, n);
-}
-
-function storeEdge(p: usize, lo: v128, hi: v128, n: i32): void {
-  storePartial(p, lo, n);
-  storePartial(p + 16, hi, n - 4);
-}
-
-/**
- * One tile of the result, `m` <= 6 rows and `n` <= 8 columns of it alive: twelve accumulators over `K` steps. A step of A
- * is six floats `aStep` bytes after the last six, a step of B eight floats.
- */
-function tile(
-  a: usize, aStep: usize, b: usize, c: usize, ldc: usize, m: i32, n: i32, K: i32, start: i32, bias: usize,
-): void {
-  let c00 = f32x4.splat(0), c01 = c00, c10 = c00, c11 = c00, c20 = c00, c21 = c00;
-  let c30 = c00, c31 = c00, c40 = c00, c41 = c00, c50 = c00, c51 = c00;
-  const whole = m == MR && n == NR;
-  const p1 = c + ldc, p2 = p1 + ldc, p3 = p2 + ldc, p4 = p3 + ldc, p5 = p4 + ldc;
-  if (start == FROM_BIAS) {
-    c00 = loadEdge(bias, n), c01 = loadEdge(bias + 16, n - 4);
-    c10 = c00, c20 = c00, c30 = c00, c40 = c00, c50 = c00;
-    c11 = c01, c21 = c01, c31 = c01, c41 = c01, c51 = c01;
-  } else if (start == FROM_RESULT) {
-    if (whole) {
-      c00 = v128.load(c), c01 = v128.load(c, 16);
-      c10 = v128.load(p1), c11 = v128.load(p1, 16);
-      c20 = v128.load(p2), c21 = v128.load(p2, 16);
-      c30 = v128.load(p3), c31 = v128.load(p3, 16);
-      c40 = v128.load(p4), c41 = v128.load(p4, 16);
-      c50 = v128.load(p5), c51 = v128.load(p5, 16);
-    } else {
-      c00 = loadEdge(c, n), c01 = loadEdge(c + 16, n - 4);
-      if (m > 1) c10 = loadEdge(p1, n), c11 = loadEdge(p1 + 16, n - 4);
-      if (m > 2) c20 = loadEdge(p2, n), c21 = loadEdge(p2 + 16, n - 4);
-      if (m > 3) c30 = loadEdge(p3, n), c31 = loadEdge(p3 + 16, n - 4);
-      if (m > 4) c40 = loadEdge(p4, n), c41 = loadEdge(p4 + 16, n - 4);
-      if (m > 5) c50 = loadEdge(p5, n), c51 = loadEdge(p5 + 16, n - 4);
-    }
-  }
-  for (let k = 0; k < K; k++) {
-    const b0 = v128.load(b), b1 = v128.load(b, 16);
-    let s = v128.load32_splat(a);
-    c00 = madd(s, b0, c00), c01 = madd(s, b1, c01);
-    s = v128.load32_splat(a, 4);
-    c10 = madd(s, b0, c10), c11 = madd(s, b1, c11);
-    s = v128.load32_splat(a, 8);
-    c20 = madd(s, b0, c20), c21 = madd(s, b1, c21);
-    s = v128.load32_splat(a, 12);
-    c30 = madd(s, b0, c30), c31 = madd(s, b1, c31);
-    s = v128.load32_splat(a, 16);
-    c40 = madd(s, b0, c40), c41 = madd(s, b1, c41);
-    s = v128.load32_splat(a, 20);
-    c50 = madd(s, b0, c50), c51 = madd(s, b1, c51);
-    a += aStep;
-    b += 32;
-  }
-  if (whole) {
-    v128.store(c, c00), v128.store(c, c01, 16);
-    v128.store(p1, c10), v128.store(p1, c11, 16);
-    v128.store(p2, c20), v128.store(p2, c21, 16);
-    v128.store(p3, c30), v128.store(p3, c31, 16);
-    v128.store(p4, c40), v128.store(p4, c41, 16);
-    v128.store(p5, c50), v128.store(p5, c51, 16);
-  } else {
-    storeEdge(c, c00, c01, n);
-    if (m > 1) storeEdge(p1, c10, c11, n);
-    if (m > 2) storeEdge(p2, c20, c21, n);
-    if (m > 3) storeEdge(p3, c30, c31, n);
-    if (m > 4) storeEdge(p4, c40, c41, n);
-    if (m > 5) storeEdge(p5, c50, c51, n);
-  }
-}
+/** Where the host writes which tile to use (probe.ts there): 0 for 6x8, 1 for 6x16. */
+const TILE_ADDRESS: usize = 3584;
 
 /**
  * Rows of panels i0..i1 of A times columns of panels j0..j1 of B, into the row-major result `c` (M, N) with `ldc` bytes
@@ -214,19 +137,31 @@ export function multiply(
   a: usize, aStep: usize, aPanel: usize, b: usize, bPanel: usize, c: usize, ldc: usize,
   M: i32, N: i32, K: i32, i0: i32, i1: i32, j0: i32, j1: i32, start: i32, bias: usize,
 ): void {
+  const wide = load<i32>(TILE_ADDRESS) == 1;
   const stretch = panels(K, panels(K, KC)); // all blocks of k about equally long
   for (let k = 0; k < K; k += stretch) {
     const depth = min(stretch, K - k);
     for (let jc = j0; jc < j1; jc += JC) {
-      const jEnd = min(jc + JC, j1);
+      const jEnd = min(jc + JC, j1), jWhole = min(jEnd, N / NR);
       for (let i = i0; i < i1; i++) {
         const m = min(MR, M - i * MR);
         const ap = a + <usize>i * aPanel + <usize>k * aStep;
-        const row = c + <usize>i * <usize>MR * ldc;
-        for (let j = jc; j < jEnd; j++) {
-          const at = <usize>j * 32;
-          const bp = b + <usize>j * bPanel + <usize>k * 32;
-          tile(ap, aStep, bp, row + at, ldc, m, min(NR, N - j * NR), depth, start, bias + at);
+        let at = c + <usize>i * <usize>MR * ldc + <usize>jc * 32, from = bias + <usize>jc * 32;
+        let bp = b + <usize>jc * bPanel + <usize>k * 32, j = jc;
+        if (m == MR) {
+          if (wide) {
+            for (; j + 2 <= jWhole; j += 2, at += 64, from += 64, bp += 2 * bPanel) {
+              if (start != FROM_RESULT) startTile(at, ldc, 16, start, from);
+              tile6x16(ap, aStep, bp, bp + bPanel, at, ldc, depth);
+            }
+          }
+          for (; j < jWhole; j++, at += 32, from += 32, bp += bPanel) {
+            if (start != FROM_RESULT) startTile(at, ldc, 8, start, from);
+            tile6x8(ap, aStep, bp, at, ldc, depth);
+          }
+        }
+        for (; j < jEnd; j++, at += 32, from += 32, bp += bPanel) {
+          tileEdge(ap, aStep, bp, at, ldc, m, min(NR, N - j * NR), depth, start, from);
         }
       }
     }

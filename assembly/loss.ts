@@ -1,12 +1,12 @@
 // Softmax cross-entropy, alone (crossEntropy, crossEntropyGrad) and together with the output projection
 // (linearCrossEntropy, linearCrossEntropyTrain), which works through chunks of 96 rows so that N x V logits are never
 // stored. The matrix products are gemm.ts's. Targets are i32; -1 marks a row without a loss. The row maximum is subtracted
-// before exponentials, which are exact to 1.02 ulp; sums have a fixed order, and the logarithm is taken in f64.
+// before exponentials; sums have a fixed order, and the logarithm is taken in f64.
 
 import {
-  bytes, FROM_RESULT, FROM_ZERO, MR, multiply, NR, packColumns8, packRows6, packRows8, panels,
+  bytes, FROM_RESULT, FROM_ZERO, MR, multiply, NR, packColumns6, packColumns8, packRows6, packRows8, panels,
 } from "./gemm";
-import { exp, exp1, hiddenZero, ln, max, sum } from "./simd";
+import { exp, expPairs, hiddenZero, ln, max, sum } from "./simd";
 
 /** nll[i] = log sum exp(logits[i, :]) - logits[i, targets[i]], 0 where the target is -1. Row i of N, K columns. */
 export function crossEntropy(
@@ -53,31 +53,15 @@ function rowMax(x: usize, n: i32): f32 {
   return top;
 }
 
-/** Sum of e^(x - shift) over n numbers, each also written to y if `store` (a constant); y may be x. */
+/** Sum of e^(x - shift) over n numbers, each also written to y if `keep` (a constant); y may be x. */
 // @ts-ignore: decorator
 @inline
-function expRow(store: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
-  const s = f32x4.splat(shift), zero = hiddenZero();
-  let s0 = f32x4.splat(0), s1 = s0, s2 = s0, s3 = s0, i = 0;
-  for (; i + 16 <= n; i += 16) {
-    const p = x + bytes(i, 1);
-    const e0 = exp(f32x4.sub(v128.load(p), s), zero), e1 = exp(f32x4.sub(v128.load(p, 16), s), zero);
-    const e2 = exp(f32x4.sub(v128.load(p, 32), s), zero), e3 = exp(f32x4.sub(v128.load(p, 48), s), zero);
-    if (store) {
-      const q = y + bytes(i, 1);
-      v128.store(q, e0), v128.store(q, e1, 16), v128.store(q, e2, 32), v128.store(q, e3, 48);
-    }
-    s0 = f32x4.add(s0, e0), s1 = f32x4.add(s1, e1), s2 = f32x4.add(s2, e2), s3 = f32x4.add(s3, e3);
-  }
-  for (; i + 4 <= n; i += 4) {
-    const e = exp(f32x4.sub(v128.load(x + bytes(i, 1)), s), zero);
-    if (store) v128.store(y + bytes(i, 1), e);
-    s0 = f32x4.add(s0, e);
-  }
-  let total = sum(f32x4.add(f32x4.add(s0, s1), f32x4.add(s2, s3)));
-  for (; i < n; i++) {
-    const e = exp1(f32.load(x + bytes(i, 1)) - shift, zero);
-    if (store) f32.store(y + bytes(i, 1), e);
+function expRow(keep: bool, x: usize, y: usize, n: i32, shift: f32): f32 {
+  const s = f32x4.splat(shift), whole = n & ~7;
+  let total = sum(expPairs(keep, x, y, 16, 32, n >> 3, s, s, 0));
+  for (let i = whole; i < n; i++) {
+    const e = f32x4.extract_lane(exp(f32x4.splat(f32.load(x + bytes(i, 1)) - shift), hiddenZero()), 0);
+    if (keep) f32.store(y + bytes(i, 1), e);
     total += e;
   }
   return total;
@@ -113,10 +97,11 @@ const RC: i32 = 96;
 //   w as B of the logits   [vP][C][8]          8 vP C
 //   h as A of the logits   [ceil(N/6)][C][6]   6 ceil(N/6) C
 //   logits, then dlogits   (R, ld)             R ld
-// and for training
-//   w as B of dh           [cP][V][8]          8 cP V
+// and for training, where dh is made as dhᵀ = wᵀ dlogitsᵀ, so that w is read as it lies and not packed a second time,
 //   h as B of dw           [chunks][cP][R][8]  8 chunks cP R
-//   dlogits as A of dh     [ceil(R/6)][V][6]   6 ceil(R/6) V
+//   dlogitsᵀ as B of dhᵀ   [rP][V][8]          8 rP V, rP = ceil(R/8)
+//   dhᵀ of a chunk         (C, 8 rP)           8 rP C
+//   last columns of w      [V][6]              6 V, if 6 does not divide C: reading them in w would go past its end
 
 // @ts-ignore: decorator
 @inline
@@ -164,21 +149,21 @@ export function linearCrossEntropy(
 /**
  * The same with its gradient: nll =, dh (N, C) = dlogits w, dw (V, C) += dlogitsᵀ h, where dlogits = (softmax - onehot)
  * dnll. Passes: 1 + 4 chunks. Pass 0 as above. Then for every chunk of rows: vP, row r owning 8 columns of logits;
- * ceil(rows of the chunk / 6), row r turning six rows of logits into nll and dlogits; cP, row r owning 8 columns of the
- * chunk's dh; ceil(V/6), row r owning six rows of dw. Chunks without a target, or without a nonzero dnll, skip what they do
+ * ceil(rows of the chunk / 8), row r turning eight rows of logits into nll and dlogits; ceil(C/6), row r owning 6 columns
+ * of the chunk's dh; ceil(V/6), row r owning six rows of dw. Chunks without a target, or without a nonzero dnll, skip what they do
  * not need.
  */
 export function linearCrossEntropyTrain(
   h: usize, w: usize, targets: usize, dnll: usize, nll: usize, dh: usize, dw: usize, scratch: usize,
   N: i32, V: i32, C: i32, pass: i32, begin: i32, end: i32,
 ): void {
-  const R = min(N, RC), cP = panels(C, NR), chunk = (pass - 1) >> 2;
+  const R = min(N, RC), cP = panels(C, NR), rP = panels(R, NR), chunk = (pass - 1) >> 2;
   const logits = scratch + part(bytes(panels(V, NR) * NR, C) >> 2) + part(bytes(panels(N, MR) * MR, C) >> 2);
-  const wPacked = logits + part(bytes(R, rowLength(V)) >> 2);
-  const hPacked = wPacked + part(bytes(cP * NR, V) >> 2);
+  const hPacked = logits + part(bytes(R, rowLength(V)) >> 2);
   const gPacked = hPacked + part(bytes(panels(N, R) * R, cP * NR) >> 2);
+  const turned = gPacked + part(bytes(rP * NR, V) >> 2), wLast = turned + part(bytes(rP * NR, C) >> 2);
   if (pass == 0) {
-    packOperands(h, w, scratch, wPacked, hPacked, N, V, C, begin, end);
+    packOperands(h, w, scratch, wLast, hPacked, N, V, C, begin, end);
     return;
   }
   const first = chunk * RC, live = min(RC, N - first), step = (pass - 1) & 3;
@@ -187,21 +172,31 @@ export function linearCrossEntropyTrain(
   } else if (step == 1) {
     const some = anyTarget(targets, 0, first, live), grad = anyTarget(targets, dnll, first, live);
     for (let i = begin; i < end; i++) {
-      const r0 = i * MR, r1 = min(r0 + MR, live);
+      const r0 = i * NR, r1 = min(r0 + NR, live);
       for (let r = r0; r < r1; r++) gradientRow(some, targets, dnll, nll, first + r, logits + bytes(r, rowLength(V)), V);
       if (grad) {
-        packRows6(logits + bytes(r0, rowLength(V)), bytes(rowLength(V), 1), gPacked + bytes(i * MR, V), r1 - r0, V);
+        packRows8(logits + bytes(r0, rowLength(V)), bytes(rowLength(V), 1), gPacked + bytes(r0, V), r1 - r0, V);
       }
     }
   } else if (step == 2) {
     const to = dh + bytes(first, C);
     if (anyTarget(targets, dnll, first, live)) {
-      const mP = panels(live, MR);
+      const whole = min(end, C / MR), jP = panels(live, NR), ld = bytes(rP * NR, 1);
       multiply(
-        gPacked, 24, bytes(MR, V), wPacked, bytes(NR, V), to, bytes(C, 1), live, C, V, 0, mP, begin, end, FROM_ZERO, 0,
+        w, bytes(C, 1), 24, gPacked, bytes(NR, V), turned, ld, C, live, V, begin, whole, 0, jP, FROM_ZERO, 0,
       );
+      if (begin < end && end > whole) {
+        multiply(
+          wLast, 24, 0, gPacked, bytes(NR, V), turned + <usize>(whole * MR) * ld, ld,
+          C - whole * MR, live, V, 0, 1, 0, jP, FROM_ZERO, 0,
+        );
+      }
+      for (let c = begin * MR; c < min(end * MR, C); c++) {
+        const from = turned + <usize>c * ld, column = to + bytes(c, 1);
+        for (let r = 0; r < live; r++) f32.store(column + bytes(r, C), f32.load(from + bytes(r, 1)));
+      }
     } else {
-      const c0 = begin * NR, c1 = min(end * NR, C);
+      const c0 = begin * MR, c1 = min(end * MR, C);
       for (let r = 0; r < live && c0 < c1; r++) memory.fill(to + bytes(r, C) + bytes(c0, 1), 0, bytes(c1 - c0, 1));
     }
   } else if (anyTarget(targets, dnll, first, live)) {
@@ -222,9 +217,12 @@ function anyTarget(targets: usize, dnll: usize, first: i32, live: i32): bool {
   return false;
 }
 
-/** Pass 0: rows are panels of eight rows of w, then panels of six rows of h; each is packed for both its uses. */
+/**
+ * Pass 0: rows are panels of eight rows of w, then panels of six rows of h. For training (hPacked is not 0) h is packed for
+ * both its uses, and the last columns of w that make no panel of six.
+ */
 function packOperands(
-  h: usize, w: usize, scratch: usize, wPacked: usize, hPacked: usize, N: i32, V: i32, C: i32, begin: i32, end: i32,
+  h: usize, w: usize, scratch: usize, wLast: usize, hPacked: usize, N: i32, V: i32, C: i32, begin: i32, end: i32,
 ): void {
   const vP = panels(V, NR), cP = panels(C, NR), R = min(N, RC), ld = bytes(C, 1);
   const hA = scratch + part(bytes(vP * NR, C) >> 2);
@@ -232,11 +230,8 @@ function packOperands(
     if (r < vP) {
       const v = r * NR, live = min(NR, V - v), from = w + bytes(v, C);
       packRows8(from, ld, scratch + bytes(v, C), live, C);
-      if (wPacked == 0) continue;
-      for (let j = 0; j < cP; j++) {
-        const to = wPacked + bytes(j * NR, V) + bytes(v, NR);
-        packColumns8(from + bytes(j * NR, 1), ld, to, min(NR, C - j * NR), live);
-      }
+      const last = C - C % MR;
+      if (hPacked != 0 && last < C) packColumns6(from + bytes(last, 1), ld, wLast + bytes(v, MR), C - last, live);
     } else {
       const n = (r - vP) * MR, live = min(MR, N - n), from = h + bytes(n, C);
       packRows6(from, ld, hA + bytes(n, C), live, C);

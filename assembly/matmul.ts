@@ -6,12 +6,14 @@
 import {
   bytes, FROM_BIAS, FROM_RESULT, FROM_ZERO, MR, multiply, NR, packColumns6, packColumns8, packRows6, packRows8, panels,
 } from "./gemm";
-import { loadPartial, madd, storePartial } from "./simd";
+import { hiddenZero, loadPartial, madd, storePartial } from "./simd";
 
 /** Most rows of the thin path. */
 const THIN: i32 = 8;
 /** Columns of the result per row of the thin path and of columnSumInto. */
 const STRIP: i32 = 16;
+/** Bytes of b that are fetched into the L2 cache at a time. */
+const FETCHED: usize = 1 << 18;
 
 /**
  * y (M, N) = op(a) op(b). ta: a is stored (K, M) instead of (M, K); tb: b is stored (N, K) instead of (K, N).
@@ -48,7 +50,7 @@ function product(
 ): void {
   if (M <= THIN && ta == 0) {
     if (tb == 0) return thinRows(a, b, bias, y, M, N, K, start, begin, end);
-    if (M == 1) return thinDots(true, a, b, bias, y, M, N, K, start, begin, end);
+    if (M == 1) return oneDots(a, b, bias, y, N, K, start, begin, end);
     for (let m = 0; m < M; m += 4) {
       thinDots(false, a + bytes(m, K), b, bias, y + bytes(m, N), min(4, M - m), N, K, start, begin, end);
     }
@@ -91,6 +93,11 @@ function thinRows(
       }
     }
   }
+  if (M == 1 && first == 0 && last == N && N <= 2048) {
+    // Whole rows of b are one long stretch, which memory hands over faster than eight short ones; y stays in the L1 cache.
+    for (let k = 0; k < K; k++, a += 4, b += ld) addRow(f32.load(a), b, y, N);
+    return;
+  }
   const whole = K & ~7;
   for (let k = 0; k < whole; k += 8) {
     // Pieces of 256 columns: rows of y after the first find b in the L1 cache.
@@ -110,6 +117,18 @@ function thinRows(
       }
     }
   }
+}
+
+/** y[n] += s b[n] */
+function addRow(s: f32, b: usize, y: usize, n: i32): void {
+  const x = f32x4.splat(s), stop = b + bytes(n & ~15, 1);
+  for (; b < stop; b += 64, y += 64) {
+    v128.store(y, madd(x, v128.load(b), v128.load(y)));
+    v128.store(y, madd(x, v128.load(b, 16), v128.load(y, 16)), 16);
+    v128.store(y, madd(x, v128.load(b, 32), v128.load(y, 32)), 32);
+    v128.store(y, madd(x, v128.load(b, 48), v128.load(y, 48)), 48);
+  }
+  for (n &= 15; n > 0; n -= 4, b += 16, y += 16) storePartial(y, madd(x, loadPartial(b, n), loadPartial(y, n)), n);
 }
 
 /** y[n] += a[0] b[0, n] + ... + a[7] b[7, n] for columns first..last, `ld` bytes between rows of b. */
@@ -199,11 +218,73 @@ function thinDots(
     }
     storePair(row, c00, c01, live);
     if (!single) {
-      storePair(row + bytes(1, N), c10, c11, live);
+      if (M > 1) storePair(row + bytes(1, N), c10, c11, live);
       if (M > 2) storePair(row + bytes(2, N), c20, c21, live);
       if (M > 3) storePair(row + bytes(3, N), c30, c31, live);
     }
   }
+}
+
+/**
+ * thinDots for one row of A, which waits for memory. Memory hands over one long stretch up to twice as fast as several short
+ * ones, so rows of b are fetched in the order in which they lie before sixteen at a time are read together.
+ */
+function oneDots(
+  a: usize, b: usize, bias: usize, y: usize, N: i32, K: i32, start: i32, begin: i32, end: i32,
+): void {
+  const whole = min(end, N / STRIP), strip = bytes(STRIP, K), stretch = <i32>max<usize>(1, FETCHED / strip);
+  for (let r = begin; r < whole; r++) {
+    if ((r - begin) % stretch == 0) b += fetch(b + <usize>r * strip, b + <usize>min(r + stretch, whole) * strip);
+    dots16(a, b, bias, y, N, K, start, r * STRIP);
+  }
+  if (whole < end) thinDots(true, a, b, bias, y, 1, N, K, start, max(begin, whole), end);
+}
+
+/** Reads a word of every cache line from `p` to `end`. The result is 0, though no compiler can tell and drop the loads. */
+function fetch(p: usize, end: usize): usize {
+  let some = 0;
+  for (; p + 256 <= end; p += 256) some |= i32.load(p) | i32.load(p, 64) | i32.load(p, 128) | i32.load(p, 192);
+  return <usize>(some & hiddenZero());
+}
+
+/** y[n] to y[n + 15] of one row of A, as thinDots; sixteen sums at a time hide each other's latency. */
+function dots16(a: usize, b: usize, bias: usize, y: usize, N: i32, K: i32, start: i32, n: i32): void {
+  const ld = bytes(K, 1), ld2 = 2 * ld, ld3 = 3 * ld, ld4 = 4 * ld, block = b + bytes(n, K), row = y + bytes(n, 1);
+  let c0 = startOf(row, bias, n, 4, start), c1 = startOf(row + 16, bias, n + 4, 4, start);
+  let c2 = startOf(row + 32, bias, n + 8, 4, start), c3 = startOf(row + 48, bias, n + 12, 4, start);
+  let k: usize = 0;
+  for (const stop = bytes(K & ~3, 1); k < stop; k += 16) {
+    const s0 = v128.load32_splat(a + k), s1 = v128.load32_splat(a + k, 4);
+    const s2 = v128.load32_splat(a + k, 8), s3 = v128.load32_splat(a + k, 12);
+    let p = block + k;
+    c0 = dots4(p, p + ld, p + ld2, p + ld3, s0, s1, s2, s3, c0), p += ld4;
+    c1 = dots4(p, p + ld, p + ld2, p + ld3, s0, s1, s2, s3, c1), p += ld4;
+    c2 = dots4(p, p + ld, p + ld2, p + ld3, s0, s1, s2, s3, c2), p += ld4;
+    c3 = dots4(p, p + ld, p + ld2, p + ld3, s0, s1, s2, s3, c3);
+  }
+  for (; k < ld; k += 4) {
+    const s = v128.load32_splat(a + k);
+    let p = block + k;
+    c0 = madd(s, gather(p, p + ld, p + ld2, p + ld3), c0), p += ld4;
+    c1 = madd(s, gather(p, p + ld, p + ld2, p + ld3), c1), p += ld4;
+    c2 = madd(s, gather(p, p + ld, p + ld2, p + ld3), c2), p += ld4;
+    c3 = madd(s, gather(p, p + ld, p + ld2, p + ld3), c3);
+  }
+  v128.store(row, c0), v128.store(row, c1, 16), v128.store(row, c2, 32), v128.store(row, c3, 48);
+}
+
+/** c + four steps of k of the rows at p0 to p3. */
+// @ts-ignore: decorator
+@inline
+function dots4(
+  p0: usize, p1: usize, p2: usize, p3: usize, s0: v128, s1: v128, s2: v128, s3: v128, c: v128,
+): v128 {
+  const r0 = v128.load(p0), r1 = v128.load(p1), r2 = v128.load(p2), r3 = v128.load(p3);
+  const l01 = low(r0, r1), l23 = low(r2, r3), h01 = high(r0, r1), h23 = high(r2, r3);
+  c = madd(s0, firsts(l01, l23), c);
+  c = madd(s1, seconds(l01, l23), c);
+  c = madd(s2, firsts(h01, h23), c);
+  return madd(s3, seconds(h01, h23), c);
 }
 
 function startOf(row: usize, bias: usize, n: i32, live: i32, start: i32): v128 {

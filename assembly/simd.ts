@@ -1,6 +1,6 @@
 // Helpers that every kernel family shares: fused multiply-add, exp and logarithm, horizontal sums, and loads and stores of
 // fewer than four floats. Nothing here is exported from the module. Vector functions are inlined, so a scalar tail written
-// with `exp1` or `madd1` gives the same bits as the lane of a vector it stands for.
+// with `madd1` gives the same bits as the lane of a vector it stands for.
 
 /** a * b + c, rounded once in the relaxed build and twice in the plain one. */
 // @ts-ignore: decorator
@@ -22,7 +22,7 @@ export function madd1(a: f32, b: f32, c: f32): f32 {
 
 /**
  * 0, though no compiler can tell: a memory never has 2^17 pages. Engines spell out a known vector constant in full wherever
- * it is used, which costs `exp` a third of its time; a number plus this (`spread`) fills the lanes in two instructions.
+ * it is used, which costs more than a step of a polynomial; what `spread` makes of a number and this stays in a register.
  */
 // @ts-ignore: decorator
 @inline
@@ -30,42 +30,97 @@ export function hiddenZero(): i32 {
   return memory.size() >> 17;
 }
 
-/** `value` in every lane, in a way that is cheap inside loops; `zero` comes from `hiddenZero`, called outside. */
+/** `value` in every lane; `zero` comes from `hiddenZero`. To be called outside of loops. */
 // @ts-ignore: decorator
 @inline
 export function spread(value: f32, zero: i32): v128 {
   return i32x4.splat(reinterpret<i32>(value) + zero);
 }
 
+// Adding 1.5 * 2^23 rounds a number of less than 2^22 to an integer and leaves that in the low bits.
+// @ts-ignore: decorator
+@inline
+export const ROUND: f32 = 12582912;
+// @ts-ignore: decorator
+@inline
+const LOG2E: f32 = 1.4426950408889634;
+// Below this (for -inf too) e^x is given as 0: less than 8.3e-39, which is not a normal number.
+// @ts-ignore: decorator
+@inline
+const LOW: f32 = -88;
+// 2^f for |f| <= 1/2 is 1 + EXP1 f + ... + EXP5 f^5 but for 9.2e-8 of it: a minimax fit.
+// @ts-ignore: decorator
+@inline
+export const EXP1: f32 = 0.6931469775991645;
+// @ts-ignore: decorator
+@inline
+export const EXP2: f32 = 0.2402224208537507;
+// @ts-ignore: decorator
+@inline
+export const EXP3: f32 = 0.0555073374325159;
+// @ts-ignore: decorator
+@inline
+export const EXP4: f32 = 0.009671512639650298;
+// @ts-ignore: decorator
+@inline
+export const EXP5: f32 = 0.0013264727197344027;
+
+/** 2^f for |f| <= 1/2. */
+// @ts-ignore: decorator
+@inline
+export function power(f: v128, one: v128, c1: v128, c2: v128, c3: v128, c4: v128, c5: v128): v128 {
+  return madd(madd(madd(madd(madd(c5, f, c4), f, c3), f, c2), f, c1), f, one);
+}
+
+/** e^x with its constants: x log2(e) = n + f, 2^f times 2^n; `round` is ROUND + 127, n's bias as an exponent. */
+// @ts-ignore: decorator
+@inline
+function exponential(
+  x: v128, low: v128, log2e: v128, round: v128, one: v128, c1: v128, c2: v128, c3: v128, c4: v128, c5: v128,
+): v128 {
+  x = f32x4.pmax(x, low);
+  const t = madd(x, log2e, round), f = madd(x, log2e, f32x4.sub(round, t));
+  return f32x4.mul(power(f, one, c1, c2, c3, c4, c5), i32x4.shl(t, 23));
+}
+
 /**
- * e^x in every lane. x = n ln 2 + r with |r| <= ln 2 / 2, e^r = 1 + r + r² q(r), and twice that times 2^(n-1). Below
- * -86.989 (where the result would be less than 1.67e-38) and for -inf the result is 0, above 88.7228 it is +inf, NaN stays
- * NaN. Largest error measured over other results: 1.02 ulp in the relaxed build, 0.98 ulp in the plain one. Vectors side
- * by side share the constants: two or more in a loop are a third faster than one.
+ * e^x in every lane, for x <= 88; 0 below -87.7, NaN stays NaN. Relative error at most 2e-7 + 1.4e-8 |x| in the relaxed
+ * build, 2e-7 + 7e-8 |x| in the plain one: a softmax's x is a rounded difference, which is no more exact. For single
+ * vectors; `expPairs` is for many.
  */
 // @ts-ignore: decorator
 @inline
 export function exp(x: v128, zero: i32): v128 {
-  // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; 126 more make it the exponent of 2^(n-1).
-  const magic = spread(12583038.0, zero), one = spread(1.0, zero);
-  x = f32x4.pmax(f32x4.pmin(x, spread(89.0, zero)), spread(-87.5, zero)); // -126 <= n <= 128
-  const t = madd(x, spread(1.44269504, zero), magic), n = f32x4.sub(t, magic);
-  let r = madd(n, spread(-0.693359375, zero), x); // nine significant bits: n times it is exact
-  r = madd(n, spread(2.1219444e-4, zero), r);
-  // Minimax fit of (e^r - 1 - r) / r², weighted for the relative error of e^r (3.1e-9 before rounding).
-  let q = madd(spread(0.0013814467238262296, zero), r, spread(0.008368780836462975, zero));
-  q = madd(q, r, spread(0.04166839271783829, zero));
-  q = madd(q, r, spread(0.1666651964187622, zero));
-  q = madd(q, r, spread(0.4999999403953552, zero));
-  const p = f32x4.add(madd(q, f32x4.mul(r, r), r), one);
-  return f32x4.mul(f32x4.add(p, p), i32x4.shl(t, 23));
+  return exponential(
+    x, spread(LOW, zero), spread(LOG2E, zero), spread(ROUND + 127, zero), spread(1, zero),
+    spread(EXP1, zero), spread(EXP2, zero), spread(EXP3, zero), spread(EXP4, zero), spread(EXP5, zero),
+  );
 }
 
-/** `exp` of one number, bit for bit what a lane of the vector gives. */
+/**
+ * `exp` of pairs of vectors, `gap` bytes from the first to the second and `step` from pair to pair: y = e^(x - shift0) for
+ * the first of a pair, e^(x - shift1) for the second. Written only if `keep` (a constant); y may be x. Returns the sum of
+ * both kinds lane by lane; where `sums` is not 0 (a constant) they are also left there, each by itself.
+ */
 // @ts-ignore: decorator
 @inline
-export function exp1(x: f32, zero: i32): f32 {
-  return f32x4.extract_lane(exp(f32x4.splat(x), zero), 0);
+export function expPairs(
+  keep: bool, x: usize, y: usize, gap: usize, step: usize, pairs: i32, shift0: v128, shift1: v128, sums: usize,
+): v128 {
+  const zero = hiddenZero(), low = spread(LOW, zero), log2e = spread(LOG2E, zero), round = spread(ROUND + 127, zero);
+  const one = spread(1, zero), c1 = spread(EXP1, zero), c2 = spread(EXP2, zero), c3 = spread(EXP3, zero);
+  const c4 = spread(EXP4, zero), c5 = spread(EXP5, zero);
+  let s0 = f32x4.splat(0), s1 = s0;
+  for (let i = 0; i < pairs; i++) {
+    const x0 = f32x4.sub(v128.load(x), shift0), x1 = f32x4.sub(v128.load(x + gap), shift1);
+    const e0 = exponential(x0, low, log2e, round, one, c1, c2, c3, c4, c5);
+    const e1 = exponential(x1, low, log2e, round, one, c1, c2, c3, c4, c5);
+    if (keep) v128.store(y, e0), v128.store(y + gap, e1);
+    s0 = f32x4.add(s0, e0), s1 = f32x4.add(s1, e1);
+    x += step, y += step;
+  }
+  if (sums) v128.store(sums, s0), v128.store(sums, s1, 16);
+  return f32x4.add(s0, s1);
 }
 
 /**

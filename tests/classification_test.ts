@@ -44,6 +44,8 @@ import { all, numbersOf, someTokens, strongValues, tinyConfig, tinyModel } from 
 const config = tinyConfig({ specials: 3, context: 40 }); // start 23, delimiter 24, classify 25, positions from 26
 const numbers: Tokenizer = {
   encoder: () => ({ push: numbers.encode, end: () => [] }),
+  tokens: Array.from({ length: 23 }, (_, id) => `${id}`),
+  unknown: null,
   size: 23,
   fingerprint: "numbers",
   encode: (text) => text.split(" ").map(Number),

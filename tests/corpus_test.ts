@@ -109,20 +109,24 @@ Deno.test("a corpus encoded is what its documents encode to", async () => {
 
 Deno.test("wide vocabularies take four bytes, long files several blocks", async () => {
   const storage = memoryStorage(), ids = [0, 65536, 1, 99999];
-  const info = await writeTokens(storage, "t", { size: 100_000, fingerprint: "f" }, [{ ids, bytes: 9 }]);
+  const info = await writeTokens(storage, "t", { size: 100_000, fingerprint: "f", unknown: 0 }, [{
+    ids,
+    bytes: 9,
+  }]);
   assertEquals([info.dtype, (await storage.read("t")).length], ["uint32", 16]);
   assertEquals((await readTokens(storage, "t")).tokens, Uint32Array.from(ids));
 
   const long = Uint16Array.from({ length: 2 ** 22 + 3 }, (_, i) => i % 65521);
   const two = [{ ids: long.subarray(0, 100), bytes: 1 }, { ids: long.subarray(100), bytes: 1 }];
-  const { sha256 } = await writeTokens(storage, "t", { size: 65536, fingerprint: "f" }, two);
+  const { sha256 } = await writeTokens(storage, "t", { size: 65536, fingerprint: "f", unknown: 0 }, two);
   assertEquals(sha256.length, 3);
   const { tokens } = await readTokens(storage, "t");
   assertEquals(tokens.length === long.length && tokens.every((id, i) => id === long[i]), true);
 });
 
 Deno.test("what cannot be a token file is not written", async () => {
-  const storage = memoryStorage({ "c/a.txt": "x", "old": "kept" }), identity = { size: 10, fingerprint: "f" };
+  const storage = memoryStorage({ "c/a.txt": "x", "old": "kept" }),
+    identity = { size: 10, fingerprint: "f", unknown: 0 };
   await assertRejects(() => writeTokens(storage, "old", identity, []), RangeError, "hold no tokens");
   for (const id of [10, -1, NaN]) {
     await assertRejects(
@@ -139,7 +143,8 @@ Deno.test("what cannot be a token file is not written", async () => {
 
 Deno.test("damaged token files are refused, each with its reason", async () => {
   const storage = memoryStorage(), ids = [1, 2, 3, 4, 5];
-  const write = () => writeTokens(storage, "t", { size: 6, fingerprint: "abc" }, [{ ids, bytes: 9 }]);
+  const write = () =>
+    writeTokens(storage, "t", { size: 6, fingerprint: "abc", unknown: 0 }, [{ ids, bytes: 9 }]);
   const editInfo = async (changes: Partial<Record<keyof TokenFileInfo, unknown>>): Promise<void> => {
     const info = JSON.parse(new TextDecoder().decode(await storage.read("t.json")));
     await storage.write("t.json", [new TextEncoder().encode(JSON.stringify({ ...info, ...changes }))]);
@@ -182,7 +187,7 @@ Deno.test("damaged token files are refused, each with its reason", async () => {
 });
 
 Deno.test("a write that fails half-way does not leave a readable file", async () => {
-  const storage = memoryStorage(), identity = { size: 6, fingerprint: "abc" };
+  const storage = memoryStorage(), identity = { size: 6, fingerprint: "abc", unknown: 0 };
   await writeTokens(storage, "t", identity, [{ ids: [1], bytes: 1 }]);
   const before = await storage.read("t");
   function* failing(): Generator<{ ids: number[]; bytes: number }> {

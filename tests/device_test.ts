@@ -241,12 +241,12 @@ Deno.test("a closed model gives back everything, and the device goes on", async 
 Deno.test("devices are opened by name, with as many threads as asked for", async () => {
   using one = await openDevice({ device: "wasm", threads: 1 });
   using three = await openDevice({ device: "auto", threads: 3 });
-  using plain = await openWasm({ build: "simd", threads: 1 });
+  using plain = await openWasm({ build: "simd", tile: "6x16", threads: 1 });
   using reference = await openDevice({ device: "reference" });
   assertEquals([one.kind, three.kind, reference.kind], ["wasm", "wasm", "reference"]);
   assertStringIncludes(one.description, "1 thread");
   assertStringIncludes(three.description, "3 threads");
-  assertEquals(plain.description, "WASM simd, 1 thread");
+  assertEquals(plain.description, "WASM simd, 6x16 tiles, 1 thread");
   await assertRejects(() => openDevice({ device: "abacus" as "wasm" }), RangeError, 'no device "abacus"');
   for (const threads of [0, -1, 1.5, NaN]) {
     await assertRejects(() => openDevice({ threads }), RangeError, `Cannot use ${threads} threads`);

@@ -7,12 +7,12 @@ import { Random } from "../src/core/random.ts";
 import type { Storage } from "../src/core/storage.ts";
 import { trainBpe } from "../src/text/bpe_train.ts";
 import { utf8 } from "../src/text/prepare/byte_streams.ts";
-import { findSources, readSource, type Source } from "../src/text/prepare/documents.ts";
+import { type CorpusSource, findSources, readSource } from "../src/text/prepare/documents.ts";
 import { type Filters, isDenied, keepAll } from "../src/text/prepare/filters.ts";
 import { NearDuplicates, resemblance, Signature } from "../src/text/prepare/near_duplicates.ts";
 import { divide, utf8Length } from "../src/text/prepare/prepare.ts";
 import { readPrepared } from "../src/text/prepare/prepared.ts";
-import { type Hand, handOf, type PrepareRun, runPreparation } from "../src/text/prepare/run.ts";
+import { handOf, type PrepareHand, type PrepareRun, runPreparation } from "../src/text/prepare/run.ts";
 
 const LEARNT = "the quick brown fox jumps over the lazy dog, the fox and the dog 0123456789";
 const tokenizer = await trainBpe([LEARNT], { vocabSize: 78 });
@@ -31,7 +31,7 @@ async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** The texts of all documents. */
-async function texts(storage: Storage, sources: readonly Source[]): Promise<string[]> {
+async function texts(storage: Storage, sources: readonly CorpusSource[]): Promise<string[]> {
   const found: string[] = [];
   for (const source of sources) {
     for await (const { text, begins } of readSource(storage, source)) {
@@ -45,7 +45,7 @@ async function texts(storage: Storage, sources: readonly Source[]): Promise<stri
 const jsonl = (texts: readonly string[], fields: object = {}): string =>
   texts.map((text) => JSON.stringify({ ...fields, text }) + "\n").join("");
 
-function runOf(sources: readonly Source[], settings: Partial<PrepareRun> = {}): PrepareRun {
+function runOf(sources: readonly CorpusSource[], settings: Partial<PrepareRun> = {}): PrepareRun {
   return {
     sources,
     folder: "out",
@@ -109,7 +109,7 @@ Deno.test("JSON Lines are cut between lines, wherever the parts end", async () =
 });
 
 Deno.test("files are put together up to the size of a shard", () => {
-  const source = (end: number): Source => ({
+  const source = (end: number): CorpusSource => ({
     path: `${end}.txt`,
     format: "text",
     gzip: false,
@@ -130,7 +130,7 @@ Deno.test("shards, hands and interruptions do not change the ids", async () => {
     const storage = memoryStorage(files), sources = await findSources(storage, "in");
     const run = runOf(sources, { shardBytes, separator: 0 });
     let left = 2; // the third job fails
-    const failing: Hand = async (job, onPiece) => {
+    const failing: PrepareHand = async (job, onPiece) => {
       if (left-- === 0) throw new Error("power cut");
       await handOf(storage, "out", tokenizer, run)(job, onPiece);
     };

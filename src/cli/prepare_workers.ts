@@ -3,15 +3,15 @@
 
 import { parentPort, Worker, workerData } from "node:worker_threads";
 import type { PrepareOptions } from "../text/prepare/prepare.ts";
-import { type Hand, handOf, type Job } from "../text/prepare/run.ts";
-import { openTokenizer } from "../text/open_tokenizer.ts";
+import { handOf, type PrepareHand, type PrepareJob } from "../text/prepare/run.ts";
+import { openTokenizer, type VocabularyType } from "../text/open_tokenizer.ts";
 import { disk } from "./io.ts";
 
 /** What a worker needs to know once. */
 export interface WorkerSetup {
   /** Where the tokenizer is. */
   readonly tokenizer: string;
-  readonly type?: string;
+  readonly type?: VocabularyType;
   readonly folder: string;
   readonly options: PrepareOptions;
 }
@@ -25,7 +25,7 @@ const STOP = "stop";
 
 /** Some workers. */
 export interface Workers {
-  readonly hands: readonly Hand[];
+  readonly hands: readonly PrepareHand[];
   /** Ends them, once their jobs have ended. */
   close(): Promise<void>;
 }
@@ -41,7 +41,7 @@ export function startWorkers(
   signal.addEventListener("abort", () => workers.forEach((worker) => worker.postMessage(STOP)), {
     once: true,
   });
-  const handOf = (worker: Worker): Hand => (job, onPiece) =>
+  const handOf = (worker: Worker): PrepareHand => (job, onPiece) =>
     new Promise((resolve, reject) => {
       const settle = (act: () => void): void => {
         worker.removeAllListeners();
@@ -69,7 +69,7 @@ export async function serve(): Promise<void> {
   const opened = openTokenizer(disk, tokenizer, type);
   opened.catch(() => {}); // said with the first job
   const answer = (message: Answer): void => port.postMessage(message);
-  port.on("message", async (job: Job | typeof STOP) => {
+  port.on("message", async (job: PrepareJob | typeof STOP) => {
     if (job === STOP) return void (stopped = true);
     try {
       await handOf(disk, folder, await opened, options)(job, (bytes) => {

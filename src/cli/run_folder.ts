@@ -5,8 +5,7 @@ import type { Device } from "../backends/backend.ts";
 import { NotFound } from "../core/storage.ts";
 import type { Gpt1Config } from "../models/gpt1.ts";
 import { createGpt1, type Gpt1 } from "../models/gpt1_model.ts";
-import type { BpeTokenizer } from "../text/bpe.ts";
-import { BPE_FILES, loadBpe, saveBpe } from "../text/bpe_files.ts";
+import { type AnyTokenizer, openTokenizer, saveTokenizer } from "../text/open_tokenizer.ts";
 import { parameterReader } from "../train/checkpoint.ts";
 import { type Checkpoint, DamagedCheckpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
 import { lastCheckpoint } from "../train/run.ts";
@@ -64,7 +63,7 @@ export interface Begun {
 export async function beginRun(
   run: string,
   config: RunConfig,
-  tokenizer: BpeTokenizer,
+  tokenizer: AnyTokenizer,
   resume: boolean,
 ): Promise<Begun> {
   if (await disk.stat(configPath(run))) {
@@ -85,7 +84,7 @@ export async function beginRun(
     );
   }
   await sweep(run);
-  await saveBpe(disk, `${run}/tokenizer`, tokenizer, BPE_FILES);
+  await saveTokenizer(disk, `${run}/tokenizer`, tokenizer);
   await disk.write(configPath(run), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)]);
   const undo = async (): Promise<void> => {
     if (await disk.stat(`${run}/checkpoints.json`)) return;
@@ -117,8 +116,8 @@ function requireSame(run: string, before: RunConfig["settings"], now: RunConfig[
 }
 
 /** The tokenizer of a run, checked against the one it was trained with. */
-export async function runTokenizer(run: string, config: RunConfig): Promise<BpeTokenizer> {
-  const tokenizer = await loadBpe(disk, `${run}/tokenizer`);
+export async function runTokenizer(run: string, config: RunConfig): Promise<AnyTokenizer> {
+  const tokenizer = await openTokenizer(disk, `${run}/tokenizer`);
   if (tokenizer.fingerprint !== config.tokenizer) {
     throw new SyntaxError(
       `The tokenizer in ${run}/tokenizer is not the one this run was trained with: restore its files`,
@@ -130,7 +129,7 @@ export async function runTokenizer(run: string, config: RunConfig): Promise<BpeT
 /** A run opened for use. */
 export interface OpenRun {
   readonly config: RunConfig;
-  readonly tokenizer: BpeTokenizer;
+  readonly tokenizer: AnyTokenizer;
   readonly model: Gpt1;
   readonly checkpoint: Checkpoint;
 }

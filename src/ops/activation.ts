@@ -43,7 +43,10 @@ export const geluGrad: Op = {
       dx[i] = d[i] * slope;
     }
   },
-  cases: shapes.map((shape) => ({ inputs: [{ shape }, { shape }] })),
+  cases: [
+    ...shapes.map((shape) => ({ inputs: [{ shape }, { shape }] })),
+    { inputs: [{ shape: [2048, 3072] }, { shape: [2048, 3072] }], bench: true },
+  ],
 };
 
 /** The family: one kernel of each name in every backend. */

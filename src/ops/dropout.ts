@@ -44,10 +44,11 @@ export const dropout: Op<Dropping> = {
   reference([x, rng], [y], [n, limit, stream]) {
     for (let i = 0; i < n; i++) y[i] = x[i] * keepScale(rng, limit, stream, i >> 2, i & 3);
   },
-  cases: [[1], [3, 5], [1029], [4100]].flatMap((shape) =>
+  cases: [[1], [3, 5], [1029], [4100], [2048, 768]].flatMap((shape) =>
     [0.1, 0.5].map((rate) => ({
       inputs: [{ shape }, { shape: [2], dtype: "i32" as const, values: [7, 3] }],
       attrs: { rate, stream: -123456789 },
+      bench: sizeOf(shape) > 5000,
     }))
   ),
 };

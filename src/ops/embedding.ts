@@ -6,6 +6,12 @@ import { asRows, requireShape, show, sizeOf } from "../core/shape.ts";
 import type { Op } from "../graph/op.ts";
 import { orZeros } from "./basic.ts";
 
+const timed = {
+  table: { shape: [8192, 768] },
+  ids: { shape: [2048, 2], below: 8192 },
+  d: { shape: [2048, 768] },
+} as const;
+
 /** y (…,C) = the sum over k of table[ids[…,k]]. Inputs: table (R,C), ids (…,K), which the feeding host keeps in range. */
 export const embedding: Op = {
   name: "embedding",
@@ -29,9 +35,12 @@ export const embedding: Op = {
       for (let c = 0; c < C; c++) y[Math.floor(i / K) * C + c] += table[ids[i] * C + c];
     }
   },
-  cases: [[1, 1, 1, 1], [5, 3, 2, 7], [9, 4, 1, 8], [30, 17, 2, 20]].map(([rows, n, k, c]) => ({
-    inputs: [{ shape: [rows, c] }, { shape: [n, k], below: rows }],
-  })),
+  cases: [
+    ...[[1, 1, 1, 1], [5, 3, 2, 7], [9, 4, 1, 8], [30, 17, 2, 20], [7, 4, 3, 13]].map(([rows, n, k, c]) => ({
+      inputs: [{ shape: [rows, c] }, { shape: [n, k], below: rows }],
+    })),
+    { inputs: [timed.table, timed.ids], bench: true },
+  ],
 };
 
 /** The gradient of a lookup, added into the table's. Inputs: d (…,C), ids (…,K), dTable (R,C). */
@@ -50,7 +59,7 @@ export const embeddingGradInto: Op = {
       for (let c = 0; c < C; c++) table[ids[i] * C + c] += d[Math.floor(i / K) * C + c];
     }
   },
-  cases: [],
+  cases: [{ inputs: [timed.d, timed.ids, timed.table], bench: true }],
 };
 
 /** The family: one kernel of each name in every backend. */

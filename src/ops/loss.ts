@@ -36,6 +36,8 @@ const crossEntropyCases = [[1, 1], [1, 2], [5, 3], [7, 19], [3, 130]].map(([n, k
   }],
 }));
 
+const timedLogits = [{ shape: [256, 8192] }, { shape: [256], below: 8192 }] as const;
+
 /**
  * -log softmax(logits)[target] per row. Inputs: logits, targets (N). Output: (N). K is however many logits there are for
  * each target, so that (2N,1) scores of two choices each need no reshaping.
@@ -61,7 +63,7 @@ export const crossEntropy: Op = {
       loss[i] = softmaxLoss(Float64Array.from(logits.subarray(i * k, i * k + k)), targets[i]);
     }
   },
-  cases: crossEntropyCases,
+  cases: [...crossEntropyCases, { inputs: timedLogits, bench: true }],
 };
 
 /** (softmax - one-hot) * d per row. Inputs: logits (N,K), targets (N), d (N). Output: (N,K). */
@@ -80,7 +82,7 @@ export const crossEntropyGrad: Op = {
       }
     }
   },
-  cases: [],
+  cases: [{ inputs: [...timedLogits, { shape: [256] }], bench: true }],
 };
 
 // How the fused kernels share out their work: a pass that packs operands, then passes for each chunk of rows. The layout
@@ -89,12 +91,10 @@ const CHUNK = 96;
 
 function geometry(n: number, v: number, c: number, train: boolean) {
   const chunk = Math.min(n, CHUNK), chunks = Math.ceil(n / chunk);
-  const tablePanels = Math.ceil(v / 8), channelPanels = Math.ceil(c / 8), rowPanels = Math.ceil(n / 6);
+  const tablePanels = Math.ceil(v / 8), rowPanels = Math.ceil(n / 6);
   const stride = 32 * Math.ceil((v + 7) / 32) + 16; // of a row of logits; no power of two
-  const parts = [8 * tablePanels * c, 6 * rowPanels * c, chunk * stride];
-  if (train) {
-    parts.push(8 * channelPanels * v, 8 * chunks * channelPanels * chunk, 6 * Math.ceil(chunk / 6) * v);
-  }
+  const parts = [8 * tablePanels * c, 6 * rowPanels * c, chunk * stride], padded = 8 * Math.ceil(chunk / 8);
+  if (train) parts.push(8 * chunks * Math.ceil(c / 8) * chunk, padded * v, padded * c, c % 6 && 6 * v);
   const perChunk = train ? 4 : 2;
   return {
     passes: 1 + perChunk * chunks,
@@ -102,8 +102,8 @@ function geometry(n: number, v: number, c: number, train: boolean) {
     rows(pass: number): number {
       if (pass === 0) return tablePanels + rowPanels;
       const at = Math.floor((pass - 1) / perChunk);
-      const panelsOfChunk = Math.ceil(Math.min(CHUNK, n - at * CHUNK) / 6);
-      return [tablePanels, panelsOfChunk, channelPanels, Math.ceil(v / 6)][(pass - 1) % perChunk];
+      const panelsOfChunk = Math.ceil(Math.min(CHUNK, n - at * CHUNK) / (train ? 8 : 6));
+      return [tablePanels, panelsOfChunk, Math.ceil(c / 6), Math.ceil(v / 6)][(pass - 1) % perChunk];
     },
   };
 }

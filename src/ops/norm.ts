@@ -13,7 +13,8 @@ function requireGain(x: TensorType, gain: TensorType): void {
   );
 }
 
-const odd = [[1, 1], [4, 6], [3, 5], [2, 3, 7], [9, 64], [5, 33]] as const;
+const odd = [[1, 1], [4, 6], [3, 5], [2, 3, 7], [9, 64], [5, 33], [11, 87]] as const;
+const wide = { shape: [2048, 768] } as const; // timed
 
 /**
  * y = LN(x + r) * g + b. Inputs: x, r (…,C), g, b (C). Outputs: y and, for the gradient, x + r, mean and 1/deviation of
@@ -77,7 +78,7 @@ export const addLayerNorm: Op<{ epsilon: number }> = {
       attrs: { epsilon: 1e-5 },
     })),
     {
-      inputs: [{ shape: [2048, 768] }, { shape: [2048, 768] }, { shape: [768] }, { shape: [768] }],
+      inputs: [wide, wide, { shape: [768] }, { shape: [768] }],
       attrs: { epsilon: 1e-5 },
       bench: true,
     },
@@ -104,7 +105,10 @@ export const layerNormGrad: Op = {
     }
   },
   tolerance: 1e-4,
-  cases: [],
+  cases: [{
+    inputs: [wide, wide, { shape: [768] }, { shape: [2048] }, { shape: [2048] }],
+    bench: true,
+  }],
 };
 
 /** Gradients of gain and bias, added to what is there. Inputs: d, sum, mean, 1/deviation, dg, db. Outputs: dg, db. */
@@ -123,7 +127,10 @@ export const layerNormGainGradInto: Op = {
     }
   },
   tolerance: 1e-4,
-  cases: [],
+  cases: [{
+    inputs: [wide, wide, { shape: [2048] }, { shape: [2048] }, { shape: [768] }, { shape: [768] }],
+    bench: true,
+  }],
 };
 
 /** The family: one kernel of each name in every backend. */

@@ -21,7 +21,10 @@ export const sumSquares: Op = {
     y[0] = 0;
     for (let i = 0; i < x.length; i++) y[0] += x[i] * x[i];
   },
-  cases: [[1], [3, 5], [2051], [40000]].map((shape) => ({ inputs: [{ shape }] })),
+  cases: [
+    ...[[1], [3, 5], [63], [2051], [40000]].map((shape) => ({ inputs: [{ shape }] })),
+    { inputs: [{ shape: [2 ** 22] }], bench: true },
+  ],
 };
 
 /** Constants of Adam. `maxNorm` 0 means no clipping. */
@@ -31,6 +34,8 @@ export type AdamConstants = {
   readonly epsilon: number;
   readonly maxNorm: number;
 };
+
+const clips = [[1, 6.25], [0, 6.25], [1, Infinity], [0, Infinity], [1, NaN]]; // maxNorm and squared norm to test with
 
 /**
  * One update of a page. Inputs: segments (S,3) of [begin, end, group] in elements; step block (G,4) of [step size a,
@@ -82,8 +87,9 @@ export const adam: Op<AdamConstants> = {
     { n: 64, segments: [0, 1, 0] },
     { n: 320, segments: [0, 64, 1, 64, 70, 0, 128, 300, 2] },
     { n: 4096, segments: [0, 1500, 0, 1536, 3000, 1, 3072, 4095, 0] },
-  ].flatMap(({ n, segments }) =>
-    [[1, 6.25], [0, 6.25], [1, Infinity], [0, Infinity], [1, NaN]].map(([maxNorm, squared]) => ({
+    { n: 2 ** 20, segments: [0, 2 ** 20, 0], bench: true },
+  ].flatMap(({ n, segments, bench = false }) =>
+    (bench ? [[1, 6.25]] : clips).map(([maxNorm, squared]) => ({
       inputs: [
         { shape: [segments.length / 3, 3], dtype: "i32" as const, values: segments },
         { shape: [3, 4], values: [0.1, 0.01, 1, 0, 0.02, 0, 1, 0, 0.3, 0.01, 0, 0] },
@@ -91,8 +97,14 @@ export const adam: Op<AdamConstants> = {
         { shape: [n] },
         { shape: [n] },
         { shape: [n] },
-        { shape: [n], values: Array.from({ length: n }, (_, i) => (i % 7) / 7) },
+        {
+          shape: [n],
+          get values() {
+            return Array.from({ length: n }, (_, i) => (i % 7) / 7);
+          },
+        },
       ],
+      bench,
       attrs: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, maxNorm },
     }))
   ),

@@ -33,8 +33,8 @@ export interface BpeParts {
 
 /** A byte-pair tokenizer, with the parts it was made of. */
 export interface BpeTokenizer extends Tokenizer, BpeParts {
-  /** Every token in id order, as the vocabulary file writes it. */
-  readonly tokens: readonly string[];
+  /** Tells it from the other kinds. */
+  readonly kind: "word-bpe";
 }
 
 /** What a tokenizer runs on. */
@@ -108,6 +108,8 @@ export async function createBpe(
       .replaceAll(" \n", "\n").trim();
 
   return {
+    kind: "word-bpe",
+    unknown: 0,
     ...{ size, fingerprint, tokens, characters, merges, pretokenizer },
     encode: (text) => Array.from(encodeText(text)),
     encodeText,

@@ -99,7 +99,8 @@ async function readDocument(storage: Storage, path: string): Promise<Document | 
   return { path, text, bytes: data.length - mark - (original.length - text.length) };
 }
 
-function decodeUtf8(data: Uint8Array, where: string): string {
+/** UTF-8 as text, without byte order mark. Throws `SyntaxError` with the offset of the first byte that is not UTF-8. */
+export function decodeUtf8(data: Uint8Array, where: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(data);
   } catch {

@@ -26,7 +26,7 @@ export function encoderAtCuts(
   };
 }
 
-const BLANK = /[\s\x1c-\x1f\x85]/; // white space by any definition
+const BLANK = /\s|[^\x20-\x84\x86-\u{10ffff}]/u; // white space by any definition, and controls
 
 /** The last place before a blank and behind something else. No piece of any split reaches over it. */
 export function beforeLastBlank(text: string): number {

@@ -7,7 +7,7 @@ import { textFixer } from "./clean/fix_text.ts";
 import { PYTHON_SPACE } from "./clean/spaces.ts";
 import { standardize } from "./clean/standardize.ts";
 import { gpt1ChunkWords } from "./english/gpt1_words.ts";
-import { plainWords } from "./wordpiece/basic.ts";
+import { asciiWords, chunks, wordsOfChunk } from "./wordpiece/basic.ts";
 
 /** How a text becomes words: cleaned first, then each chunk, a run between blanks (tab, `\\n`, `\\r`, space), alone. */
 export interface Pretokenizer {
@@ -82,7 +82,13 @@ export const pretokenizers: Readonly<Record<PretokenizerName, Pretokenizer>> = {
   },
   bert: {
     cleaner: () => (lines) => lines.toWellFormed(),
-    words: (chunk) => plainWords(chunk, { lowerCase: true }),
+    words: (chunk) =>
+      asciiWords(chunk, true) ??
+        Array.from(chunks(chunk, true), ([start, end]) =>
+          wordsOfChunk(chunk.slice(start, end), { lowerCase: true }))
+          .flat().map(({ text }) =>
+            text
+          ),
     newlines: false,
   },
 };

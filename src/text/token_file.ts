@@ -20,7 +20,7 @@ export interface TokenFileInfo {
   readonly dtype: "uint16" | "uint32";
   /** Number of ids. */
   readonly count: number;
-  /** How many of them are 0, text that the vocabulary could not spell. */
+  /** How many of them stand for text that the vocabulary could not spell. */
   readonly unknown: number;
   /** Ids are below this. */
   readonly vocabSize: number;
@@ -102,7 +102,7 @@ export function encodeCorpus(
 export async function writeTokens(
   storage: Storage,
   path: string,
-  { size, fingerprint }: Pick<Tokenizer, "size" | "fingerprint">,
+  { size, fingerprint, unknown: none }: Pick<Tokenizer, "size" | "fingerprint" | "unknown">,
   encoded: Iterable<EncodedDocument> | AsyncIterable<EncodedDocument>,
   { allowEmpty = false }: { readonly allowEmpty?: boolean } = {},
 ): Promise<TokenFileInfo> {
@@ -132,7 +132,7 @@ export async function writeTokens(
         if (width === 2) block.setUint16(used, id, true);
         else block.setUint32(used, id, true);
         count++;
-        if (id === 0) unknown++;
+        if (id === none) unknown++;
         if ((used += width) === BLOCK) yield await seal();
       }
     }

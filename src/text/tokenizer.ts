@@ -26,6 +26,10 @@ export interface Encoder {
 export interface Tokenizer {
   /** Number of ids; they are 0 to size - 1. */
   readonly size: number;
+  /** Every token in id order, as vocabulary files spell it. */
+  readonly tokens: readonly string[];
+  /** The id of what the vocabulary cannot spell; `null` where there is nothing of the kind. */
+  readonly unknown: number | null;
   /** SHA-256, in hex, of everything that decides which ids a text gets. */
   readonly fingerprint: string;
   /** The ids of a text, without any begin or end mark. */

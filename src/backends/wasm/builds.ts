@@ -4,6 +4,7 @@
 
 import type { OpName } from "../../ops/mod.ts";
 import type { WasmKernel } from "./generated/kernels.ts";
+import type { TileName } from "./probe.ts";
 
 /** Options of `openWasm`. */
 export interface WasmOptions {
@@ -13,6 +14,8 @@ export interface WasmOptions {
   readonly maxBytes?: number;
   /** A build to insist on, for tests and measurements; the best one that the engine takes unless given. */
   readonly build?: BuildName;
+  /** A register tile of the matrix product to insist on, for tests and measurements; the fastest unless given. */
+  readonly tile?: TileName;
   /** Whether temporaries are filled with NaN before every run, so that reading what nobody wrote shows. For tests. */
   readonly poison?: boolean;
 }

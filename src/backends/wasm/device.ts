@@ -10,6 +10,7 @@ import { checkFeeds, type Device, type Feeds, type Program, type Results, type S
 import { chooseBuild, type WasmOptions } from "./builds.ts";
 import { type Block, Memory } from "./memory.ts";
 import { type Pool, startPool } from "./pool.ts";
+import { fastestTile, setTile, type TileName } from "./probe.ts";
 import { type BoundStep, CONTROL_WORDS, type Kernels, replayStep } from "./replay.ts";
 
 const SLICE_MS = 50, REPORT_MS = 20; // how long a worker's report may take to arrive
@@ -93,9 +94,15 @@ export async function openWasm(options: WasmOptions = {}): Promise<Device> {
   const memory = new Memory(threads > 1, RESERVED, options.maxBytes);
   const kernels = (await WebAssembly.instantiate(module, { env: { memory: memory.wasm } }))
     .exports as unknown as Kernels;
+  const key = `${name} ${threads > 1}`, tile = options.tile ?? tiles.get(key) ?? fastestTile(kernels, memory);
+  if (!options.tile) tiles.set(key, tile);
+  setTile(memory, tile);
   const pool = threads > 1 ? await startPool(module, memory.wasm, CONTROL_ADDRESS, threads) : null;
-  return new WasmDevice(memory, kernels, pool, threads, name, options.poison ?? false);
+  return new WasmDevice(memory, kernels, pool, threads, `${name}, ${tile} tiles`, options.poison ?? false);
 }
+
+// The fastest tile of each build: one process has one engine, so a single probe will do.
+const tiles = new Map<string, TileName>();
 
 class WasmDevice implements Device {
   readonly kind = "wasm";

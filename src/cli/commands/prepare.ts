@@ -4,19 +4,29 @@
 import process from "node:process";
 import { type Command, Option } from "commander";
 import { coreCount } from "../../backends/wasm/builds.ts";
-import { openTokenizer, specialIds, tokenizerTypes } from "../../text/open_tokenizer.ts";
-import { findSources, type Piece, readStream, type SourceFormat } from "../../text/prepare/documents.ts";
+import {
+  type AnyTokenizer,
+  openTokenizer,
+  specialTokens,
+  type VocabularyType,
+  vocabularyTypes,
+} from "../../text/open_tokenizer.ts";
+import {
+  type DocumentPiece,
+  findSources,
+  readStream,
+  type SourceFormat,
+} from "../../text/prepare/documents.ts";
 import { Copies, type Filters, isDenied, Printer } from "../../text/prepare/filters.ts";
 import { encodePieces, type PrepareOptions } from "../../text/prepare/prepare.ts";
 import { handOf, runPreparation } from "../../text/prepare/run.ts";
-import type { Tokenizer } from "../../text/tokenizer.ts";
 import { disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import { startWorkers } from "../prepare_workers.ts";
 import { byteProgress } from "../progress.ts";
 
 interface Flags {
   readonly tokenizer: string;
-  readonly type?: string;
+  readonly type?: VocabularyType;
   readonly out?: string;
   readonly stdin?: boolean;
   readonly stdout?: boolean;
@@ -44,7 +54,7 @@ export function addPrepare(program: Command, workerModule: string): void {
       "files or folders: .txt (a document each), .jsonl or .ndjson (one a line), also with .gz",
     )
     .requiredOption("--tokenizer <path>", "a tokenizer folder or file")
-    .addOption(new Option("--type <type>", "the kind of a vocab.txt").choices(tokenizerTypes))
+    .addOption(new Option("--type <type>", "the kind of a vocab.txt").choices(vocabularyTypes))
     .option("--out <folder>", "the folder to write, or to go on with")
     .option("--stdin", "read one stream from stdin; needs --format and --stdout")
     .option("--stdout", "write ids to stdout, little-endian, two bytes each (four above 65,536 ids)")
@@ -131,7 +141,7 @@ async function prepare(input: readonly string[], flags: Flags, workerModule: str
   }
 }
 
-async function optionsOf(flags: Flags, tokenizer: Tokenizer): Promise<PrepareOptions> {
+async function optionsOf(flags: Flags, tokenizer: AnyTokenizer): Promise<PrepareOptions> {
   const {
     separator,
     dropDuplicates = false,
@@ -149,9 +159,9 @@ async function optionsOf(flags: Flags, tokenizer: Tokenizer): Promise<PrepareOpt
   return { filters, textField, separator: separatorOf(separator, flags.tokenizer, tokenizer) };
 }
 
-function separatorOf(wanted: string | boolean, path: string, tokenizer: Tokenizer): number | null {
+function separatorOf(wanted: string | boolean, path: string, tokenizer: AnyTokenizer): number | null {
   if (wanted === false) return null;
-  const ids = specialIds(tokenizer);
+  const ids = specialTokens(tokenizer);
   if (wanted === true) return ids.get("<|endoftext|>") ?? null;
   const id = ids.get(wanted);
   if (id !== undefined) return id;
@@ -181,7 +191,7 @@ async function filterStream(input: readonly string[], flags: Flags): Promise<voi
   if (filtering && format === "text") {
     throw new UsageError("A stream of text is one document: duplicates need --format jsonl");
   }
-  async function* kept(): AsyncGenerator<Piece> {
+  async function* kept(): AsyncGenerator<DocumentPiece> {
     for await (const piece of readStream(process.stdin, format!, "stdin", options)) {
       if (isDenied(piece.fields, options.filters)) continue;
       const printer = filtering ? new Printer(options.filters) : null;

@@ -7,8 +7,7 @@ import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
-import type { BpeTokenizer } from "../../text/bpe.ts";
-import { loadBpe } from "../../text/bpe_files.ts";
+import { type AnyTokenizer, openTokenizer } from "../../text/open_tokenizer.ts";
 import { readCorpusIndex, readPrepared } from "../../text/prepare/prepared.ts";
 import { encodeCorpus, readTokens } from "../../text/token_file.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
@@ -182,7 +181,7 @@ async function trainFrom(
 
 interface StartingPoint {
   readonly config: Gpt1Config;
-  readonly tokenizer: BpeTokenizer;
+  readonly tokenizer: AnyTokenizer;
   readonly values: ParameterValues | null;
 }
 
@@ -190,7 +189,7 @@ async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Fl
   if (init !== undefined) {
     if (model !== undefined) throw new UsageError("--init brings its own size: leave --model out");
     const config = await readRun(init), own = await runTokenizer(init, config);
-    if (tokenizer !== undefined && (await loadBpe(disk, tokenizer)).fingerprint !== own.fingerprint) {
+    if (tokenizer !== undefined && (await openTokenizer(disk, tokenizer)).fingerprint !== own.fingerprint) {
       throw new UsageError(
         `${init} was trained with another tokenizer than ${tokenizer}: leave --tokenizer out`,
       );
@@ -204,7 +203,7 @@ async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Fl
   if (model === undefined) {
     throw new UsageError(`Give --model, one of ${Object.keys(presets).join(", ")}, or --init`);
   }
-  const loaded = await loadBpe(disk, tokenizer);
+  const loaded = await openTokenizer(disk, tokenizer);
   return { config: configure(model, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
 }
 
@@ -249,7 +248,7 @@ function settingsOf(flags: Flags, config: Gpt1Config) {
 // Token files live in the run folder, so that a resumed run reads what the first one read.
 async function tokensOf(
   { corpus, valid, validFraction, out }: Flags,
-  tokenizer: BpeTokenizer,
+  tokenizer: AnyTokenizer,
   signal: AbortSignal,
 ): Promise<{ train: Tokens; valid: Tokens | null; validBytes: number | null }> {
   const encoded = async (path: string, name: string): Promise<{ tokens: Tokens; bytes: number }> => {

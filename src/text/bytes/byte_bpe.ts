@@ -36,8 +36,8 @@ export interface ByteBpeOptions {
 
 /** A byte-level BPE tokenizer, with the parts it was made of. */
 export interface ByteBpe extends Tokenizer {
-  /** Every token in id order, as vocabulary files spell it. */
-  readonly tokens: readonly string[];
+  /** Tells it from the other kinds. */
+  readonly kind: "byte-bpe";
   /** Left and right token of each merge, in rank order. */
   readonly merges: readonly (readonly [string, string])[];
   /** The id of each special token. */
@@ -104,8 +104,10 @@ export async function createByteBpe(
   }
 
   return {
+    kind: "byte-bpe",
     size,
     fingerprint,
+    unknown: null,
     tokens,
     merges,
     special,

@@ -8,11 +8,12 @@ import { standardize } from "../clean/standardize.ts";
 import { splitEnglish } from "./english_tokens.ts";
 import { spanEnd } from "./spans.ts";
 
-/** The words of a run without white space, uncached; its text is clean already. */
-export function gpt1ChunkWords(chunk: string): string[] {
-  // Lower case comes last and token by token: exceptions depend on case, and a final sigma on where the token ends.
-  return standardize(chunk).split(" ").flatMap(splitEnglish).map((token) => token.toLowerCase());
-}
+// Lower case comes last and token by token: exceptions depend on case, and a final sigma on where the token ends.
+const loweredTokens = cached((piece) => splitEnglish(piece).map((token) => token.toLowerCase()));
+
+/** The words of a run without white space; its text is clean already. */
+export const gpt1ChunkWords = (chunk: string): readonly string[] =>
+  standardize(chunk).split(" ").flatMap(loweredTokens);
 
 const chunkWords = cached(gpt1ChunkWords);
 

@@ -12,7 +12,7 @@ export interface TokenizerRules {
   prefixLength(text: string): number;
   /** Length of the piece to take off the end of `text`; 0 if none. */
   suffixLength(text: string): number;
-  /** Matches the separators inside what is left; has the flag `g`. */
+  /** Matches the separators inside what is left, none of them empty; has the flag `g`. */
   readonly infix: RegExp;
   /** Looks at a chunk once; the result says whether the chunk from `start` to `end` is to stay whole. */
   whole(chunk: string): (start: number, end: number) => boolean;
@@ -66,11 +66,12 @@ export function chunkSplitter(rules: TokenizerRules): (chunk: string) => readonl
 function splitInfixes(text: string, infix: RegExp): readonly string[] {
   const pieces: string[] = [];
   let start = 0;
-  for (const { index, 0: match } of text.matchAll(infix)) {
-    if (index === 0) continue;
-    if (index > start) pieces.push(text.slice(start, index));
-    if (match !== "") pieces.push(match);
-    start = index + match.length;
+  infix.lastIndex = 0; // matchAll would copy the expression, which costs more than most searches
+  for (let match = infix.exec(text); match !== null; match = infix.exec(text)) {
+    if (match.index === 0) continue;
+    if (match.index > start) pieces.push(text.slice(start, match.index));
+    pieces.push(match[0]);
+    start = infix.lastIndex;
   }
   if (start < text.length) pieces.push(text.slice(start));
   return pieces;

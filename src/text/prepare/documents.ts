@@ -3,23 +3,28 @@
 // is decided in filters.ts.
 
 import { NotFound, type Storage } from "../../core/storage.ts";
-import { type Bytes, fileBytes, gunzip, lines, utf8 } from "./byte_streams.ts";
+import { fileBytes, gunzip, lines, utf8 } from "./byte_streams.ts";
 
 /** How the documents of a file are written. */
 export type SourceFormat = "text" | "jsonl";
 
 /** A file to read, or a part of one. */
-export interface Source {
+export interface CorpusSource {
+  /** Where it is in the storage. */
   readonly path: string;
+  /** How its documents are written. */
   readonly format: SourceFormat;
+  /** Whether it is packed. */
   readonly gzip: boolean;
   /** The bytes to read. In JSON Lines, the lines that start there. */
   readonly start: number;
+  /** Behind the last of these bytes. */
   readonly end: number;
 }
 
 /** A document, or the next piece of one. Pieces end at line breaks, or at least outside of words. */
-export interface Piece {
+export interface DocumentPiece {
+  /** Its text, with `\n` as the only line break. */
   readonly text: string;
   /** Whether a document begins here. */
   readonly begins: boolean;
@@ -47,7 +52,11 @@ const ENDINGS: Readonly<Record<string, SourceFormat>> = {
  * these with .gz, ordered by name. Names that start with a dot are passed over. `format` is for a file with another
  * ending. Rejects with `NotFound` if nothing is there, with `RangeError` if it holds no such file.
  */
-export async function findSources(storage: Storage, path: string, format?: SourceFormat): Promise<Source[]> {
+export async function findSources(
+  storage: Storage,
+  path: string,
+  format?: SourceFormat,
+): Promise<CorpusSource[]> {
   const root = await storage.stat(path), where = storage.describe(path);
   if (root === null) {
     throw new NotFound(`Cannot read ${where}: there is no such file or folder; check the path`);
@@ -59,7 +68,7 @@ export async function findSources(storage: Storage, path: string, format?: Sourc
       `Cannot tell how ${where} is written from its name: say --format text or --format jsonl`,
     );
   }
-  const sources: Source[] = [];
+  const sources: CorpusSource[] = [];
   const walk = async (folder: string): Promise<void> => {
     for (const { name, kind, bytes } of await storage.list(folder)) {
       if (name.startsWith(".")) continue;
@@ -78,7 +87,7 @@ export async function findSources(storage: Storage, path: string, format?: Sourc
   );
 }
 
-function sourceOf(path: string, bytes: number, format?: SourceFormat): Source | null {
+function sourceOf(path: string, bytes: number, format?: SourceFormat): CorpusSource | null {
   const lower = path.toLowerCase(), gzip = lower.endsWith(".gz"), plain = gzip ? lower.slice(0, -3) : lower;
   const found = format ?? Object.entries(ENDINGS).find(([ending]) => plain.endsWith(ending))?.[1];
   return found ? { path, format: found, gzip, start: 0, end: bytes } : null;
@@ -87,9 +96,9 @@ function sourceOf(path: string, bytes: number, format?: SourceFormat): Source | 
 /** The documents of a source. Rejects with `SyntaxError`, naming the place, on what is not UTF-8, JSON or gzip. */
 export async function* readSource(
   storage: Storage,
-  source: Source,
+  source: CorpusSource,
   options: ReadOptions = {},
-): AsyncGenerator<Piece> {
+): AsyncGenerator<DocumentPiece> {
   const { path, format, gzip, start, end } = source, where = storage.describe(path);
   if (format !== "jsonl" || gzip) {
     const bytes = fileBytes(storage, path, start, end);
@@ -103,12 +112,12 @@ export async function* readSource(
 
 /** The documents of a stream of bytes. `offset` is where they start in their file, for messages. */
 export async function* readStream(
-  bytes: Bytes,
+  bytes: AsyncIterable<Uint8Array>,
   format: SourceFormat,
   where: string,
   { textField = "text" }: ReadOptions = {},
   offset = 0,
-): AsyncGenerator<Piece> {
+): AsyncGenerator<DocumentPiece> {
   const text = utf8(bytes, where, offset);
   if (format === "text") {
     let begins = true;
@@ -142,7 +151,7 @@ async function* wholeLines(texts: AsyncIterable<string>): AsyncGenerator<string>
 const placeOf = (where: string, line: number, offset: number): string =>
   offset === 0 ? `line ${line} of ${where}` : `line ${line} after byte ${offset} of ${where}`;
 
-function documentOf(line: string, textField: string, place: () => string): Piece {
+function documentOf(line: string, textField: string, place: () => string): DocumentPiece {
   let fields: unknown;
   try {
     fields = JSON.parse(line);

@@ -36,6 +36,7 @@ export class Printer {
   #started = false;
   #blank = ""; // white space that only counts if something follows
 
+  /** For these filters. */
   constructor({ near }: Pick<Filters, "near">) {
     this.#signature = near === null ? null : new Signature();
   }
@@ -61,6 +62,7 @@ export class Copies {
   readonly #digests: Set<string> | null;
   readonly #near: NearDuplicates | null;
 
+  /** For these filters; nothing is a copy where none is asked for. */
   constructor({ exact, near }: Filters) {
     this.#digests = exact || near !== null ? new Set() : null;
     this.#near = near === null ? null : new NearDuplicates(near);

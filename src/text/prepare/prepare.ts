@@ -5,13 +5,15 @@
 import type { Storage } from "../../core/storage.ts";
 import type { Tokenizer } from "../tokenizer.ts";
 import { type EncodedDocument, readTokenInfo, type TokenFileInfo, writeTokens } from "../token_file.ts";
-import { type Piece, type ReadOptions, readSource, type Source } from "./documents.ts";
+import { type CorpusSource, type DocumentPiece, type ReadOptions, readSource } from "./documents.ts";
 import { type Filters, isDenied, type Print, Printer } from "./filters.ts";
 
 /** What makes one shard. */
-export interface Unit {
+export interface CorpusUnit {
+  /** Its number, from 0. */
   readonly index: number;
-  readonly sources: readonly Source[];
+  /** What it is made of. */
+  readonly sources: readonly CorpusSource[];
 }
 
 /** How the documents of a corpus are read, kept and encoded. */
@@ -29,10 +31,10 @@ export type OnPiece = (bytes: number) => void;
  * Divides sources into units of about `bytes` bytes: small files go together, JSON Lines are cut between lines, and any
  * other file stays whole.
  */
-export function divide(sources: readonly Source[], bytes: number): Unit[] {
+export function divide(sources: readonly CorpusSource[], bytes: number): CorpusUnit[] {
   if (!(bytes >= 1)) throw new RangeError(`Cannot make shards of ${bytes} bytes: give at least 1`);
-  const units: Unit[] = [];
-  let open: Source[] = [], size = 0;
+  const units: CorpusUnit[] = [];
+  let open: CorpusSource[] = [], size = 0;
   const close = (): void => {
     if (open.length > 0) units.push({ index: units.length, sources: open });
     open = [];
@@ -48,7 +50,7 @@ export function divide(sources: readonly Source[], bytes: number): Unit[] {
   return units;
 }
 
-function parts(source: Source, bytes: number): Source[] {
+function parts(source: CorpusSource, bytes: number): CorpusSource[] {
   const length = source.end - source.start;
   if (source.format !== "jsonl" || source.gzip || length <= bytes) return [source];
   const count = Math.ceil(length / bytes), at = (i: number) => source.start + Math.floor(i * length / count);
@@ -61,13 +63,17 @@ export function shardName(index: number): string {
 }
 
 /** The documents of a unit, in order. */
-export async function* unitPieces(storage: Storage, unit: Unit, options: ReadOptions): AsyncGenerator<Piece> {
+export async function* unitPieces(
+  storage: Storage,
+  unit: CorpusUnit,
+  options: ReadOptions,
+): AsyncGenerator<DocumentPiece> {
   for (const source of unit.sources) yield* readSource(storage, source, options);
 }
 
 /** A print of every document that no list denies, null for those that one does. */
 export async function* prints(
-  pieces: AsyncIterable<Piece>,
+  pieces: AsyncIterable<DocumentPiece>,
   filters: Filters,
   onPiece?: OnPiece,
 ): AsyncGenerator<Print | null> {
@@ -86,7 +92,7 @@ export async function* prints(
 
 /** Encodes documents. `leavesOut` tells of each, by its number, whether it is left out. */
 export async function* encodePieces(
-  pieces: AsyncIterable<Piece>,
+  pieces: AsyncIterable<DocumentPiece>,
   tokenizer: Pick<Tokenizer, "encoder">,
   separator: number | null,
   leavesOut: (document: number) => boolean,
@@ -113,7 +119,7 @@ export async function* encodePieces(
 export function writeShard(
   storage: Storage,
   folder: string,
-  unit: Unit,
+  unit: CorpusUnit,
   tokenizer: Tokenizer,
   options: PrepareOptions,
   dropped: ReadonlySet<number>,
@@ -130,7 +136,11 @@ export function writeShard(
 }
 
 /** The description of a unit's shard, or null if it is not there yet. */
-export async function shardInfo(storage: Storage, folder: string, unit: Unit): Promise<TokenFileInfo | null> {
+export async function shardInfo(
+  storage: Storage,
+  folder: string,
+  unit: CorpusUnit,
+): Promise<TokenFileInfo | null> {
   const path = `${folder}/${shardName(unit.index)}`;
   if (await storage.stat(path) === null || await storage.stat(`${path}.json`) === null) return null;
   return await readTokenInfo(storage, path);

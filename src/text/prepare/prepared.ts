@@ -1,4 +1,5 @@
-// Reading a prepared corpus back: its index, and all shards as one array of ids.
+// Reading a prepared corpus back: its index, and all shards as one array of ids. Whoever trains on it draws windows from
+// these as from a single token file.
 
 import type { Storage } from "../../core/storage.ts";
 import { readTokens } from "../token_file.ts";
@@ -9,6 +10,7 @@ import { type CorpusIndex, INDEX } from "./run.ts";
 export interface PreparedCorpus {
   /** The ids of all shards. */
   readonly tokens: Uint16Array | Uint32Array;
+  /** What the shards are together. */
   readonly index: CorpusIndex;
 }
 

@@ -5,16 +5,16 @@
 import type { Storage } from "../../core/storage.ts";
 import type { TokenFileInfo } from "../token_file.ts";
 import type { Tokenizer } from "../tokenizer.ts";
-import type { Source } from "./documents.ts";
+import type { CorpusSource } from "./documents.ts";
 import { Copies, type Filters } from "./filters.ts";
 import {
+  type CorpusUnit,
   divide,
   type OnPiece,
   type PrepareOptions,
   prints,
   shardInfo,
   shardName,
-  type Unit,
   unitPieces,
   writeShard,
 } from "./prepare.ts";
@@ -48,23 +48,26 @@ export interface CorpusIndex {
 }
 
 /** A piece of work for one thread. */
-export type Job =
-  | { readonly kind: "print"; readonly unit: Unit }
-  | { readonly kind: "encode"; readonly unit: Unit; readonly dropped: ReadonlySet<number> };
+export type PrepareJob =
+  | { readonly kind: "print"; readonly unit: CorpusUnit }
+  | { readonly kind: "encode"; readonly unit: CorpusUnit; readonly dropped: ReadonlySet<number> };
 
 /** Does a job; `onPiece` is told of the bytes it has gone through. */
-export type Hand = (job: Job, onPiece: OnPiece) => Promise<void>;
+export type PrepareHand = (job: PrepareJob, onPiece: OnPiece) => Promise<void>;
 
 /** What to prepare, where to, and how far it is. */
 export interface PrepareRun extends PrepareOptions {
-  readonly sources: readonly Source[];
+  /** The input, in order. */
+  readonly sources: readonly CorpusSource[];
+  /** Where the shards go; made if missing. */
   readonly folder: string;
+  /** What encodes it. */
   readonly tokenizer: Pick<Tokenizer, "fingerprint" | "size">;
   /** Input bytes in a shard, about. */
   readonly shardBytes: number;
   /** Called with the bytes gone through and to go through, packed files counted as they are. */
   readonly onProgress?: (
-    progress: { readonly stage: Job["kind"]; readonly done: number; readonly of: number },
+    progress: { readonly stage: PrepareJob["kind"]; readonly done: number; readonly of: number },
   ) => void;
 }
 
@@ -74,7 +77,7 @@ export function handOf(
   folder: string,
   tokenizer: Tokenizer,
   options: PrepareOptions,
-): Hand {
+): PrepareHand {
   return async (job, onPiece) => {
     if (job.kind === "encode") {
       await writeShard(storage, folder, job.unit, tokenizer, options, job.dropped, onPiece);
@@ -92,7 +95,7 @@ export function handOf(
 export async function runPreparation(
   storage: Storage,
   run: PrepareRun,
-  hands: readonly Hand[],
+  hands: readonly PrepareHand[],
 ): Promise<CorpusIndex> {
   const { folder, filters, sources, shardBytes } = run, units = divide(sources, shardBytes);
   await storage.makeFolder(folder);
@@ -119,7 +122,7 @@ export async function runPreparation(
   return index;
 }
 
-const printsPath = (folder: string, { index }: Unit): string => `${folder}/${PRINTS}/${index}`;
+const printsPath = (folder: string, { index }: CorpusUnit): string => `${folder}/${PRINTS}/${index}`;
 
 async function filter<T>(items: readonly T[], keeps: (item: T) => Promise<boolean>): Promise<T[]> {
   const kept = await Promise.all(items.map(keeps));
@@ -128,12 +131,12 @@ async function filter<T>(items: readonly T[], keeps: (item: T) => Promise<boolea
 
 /** Hands take jobs in order. The first failure ends all, once the jobs under way have ended. */
 async function share(
-  jobs: readonly Job[],
-  hands: readonly Hand[],
+  jobs: readonly PrepareJob[],
+  hands: readonly PrepareHand[],
   { onProgress }: PrepareRun,
 ): Promise<void> {
   const waiting = [...jobs], of = jobs.reduce((sum, { unit }) => sum + bytesOf(unit), 0);
-  const through = new Map<Job, number>(); // of each job begun; of packed files more bytes come out than go in
+  const through = new Map<PrepareJob, number>(); // of each job begun; of packed files more bytes come out than go in
   let failure: { readonly error: unknown } | undefined;
   await Promise.all(hands.map(async (hand) => {
     for (let job = waiting.shift(); job && !failure; job = waiting.shift()) {
@@ -154,7 +157,8 @@ async function share(
   if (failure) throw failure.error;
 }
 
-const bytesOf = ({ sources }: Unit): number => sources.reduce((sum, { start, end }) => sum + end - start, 0);
+const bytesOf = ({ sources }: CorpusUnit): number =>
+  sources.reduce((sum, { start, end }) => sum + end - start, 0);
 
 /** Writes the plan, or checks that the one in the folder is the same. */
 async function agree(storage: Storage, run: PrepareRun): Promise<void> {
@@ -200,7 +204,7 @@ async function agree(storage: Storage, run: PrepareRun): Promise<void> {
 async function compare(
   storage: Storage,
   folder: string,
-  units: readonly Unit[],
+  units: readonly CorpusUnit[],
   filters: Filters,
 ): Promise<{ dropped: ReadonlySet<number>[]; counts: CorpusIndex["dropped"] }> {
   const copies = new Copies(filters), dropped: Set<number>[] = [], counts = { denied: 0, copies: 0 };

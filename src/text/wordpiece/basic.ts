@@ -38,71 +38,62 @@ export interface BasicWord {
  * ```
  */
 export function* basicWords(text: string, options: BasicOptions): Generator<BasicWord, void, undefined> {
-  for (const [start, end] of chunks(text)) {
+  for (const [start, end] of chunks(text, options.splitIdeographs ?? true)) {
     for (const { text: word, starts, ends } of wordsOfChunk(text.slice(start, end), options)) {
       yield { text: word, starts: starts.map((at) => at + start), ends: ends.map((at) => at + start) };
     }
   }
 }
 
-/** Start and end of each run without white space. What BERT makes of one does not depend on the others. */
-export function* chunks(text: string): Generator<readonly [number, number], void, undefined> {
+/**
+ * Start and end of each run without white space, and of each ideograph if they are apart. What BERT makes of one does
+ * not depend on the others.
+ */
+export function* chunks(
+  text: string,
+  splitIdeographs: boolean,
+): Generator<readonly [number, number], void, undefined> {
   let start = -1;
-  for (let at = 0; at < text.length; at++) {
-    // Surrogates are never white space, so units will do.
-    const isSpace = classOf(text.charCodeAt(at)) === SPACE;
-    if (isSpace && start >= 0) yield [start, at];
-    if (isSpace) start = -1;
-    else if (start < 0) start = at;
+  for (let at = 0, next = 0; at < text.length; at = next) {
+    const code = text.codePointAt(at)!, kind = classOf(code);
+    next = at + (code > 0xffff ? 2 : 1);
+    const alone = splitIdeographs && kind === IDEOGRAPH;
+    if (start >= 0 && (alone || kind === SPACE)) {
+      yield [start, at];
+      start = -1;
+    }
+    if (alone) yield [at, next];
+    else if (kind !== SPACE && start < 0) start = at;
   }
   if (start >= 0) yield [start, text.length];
 }
 
-/** The words of one run without white space; offsets count from its start. */
-export function wordsOfChunk(chunk: string, options: BasicOptions): BasicWord[] {
-  const words: BasicWord[] = [];
-  for (const part of cleaned(chunk, options.splitIdeographs ?? true)) {
-    const lower = options.lowerCase ? lowered(part) : part;
-    splitPunctuation(options.stripAccents ?? options.lowerCase ? withoutAccents(lower) : lower, words);
-  }
-  return words;
+const ASCII = /^[!-~]*$/, ASCII_WORDS = /[0-9A-Za-z]+|[!-~]/g;
+
+/** The words of a run without white space if it is ASCII that prints, else null. Without the trace it is soon done. */
+export function asciiWords(chunk: string, lowerCase: boolean): readonly string[] | null {
+  if (!ASCII.test(chunk)) return null;
+  return (lowerCase ? chunk.toLowerCase() : chunk).match(ASCII_WORDS) ?? [];
 }
 
-/** What prints in ASCII, and the words in that. */
-const PLAIN = /^[!-~]*$/, PLAIN_WORDS = /[0-9A-Za-z]+|[!-~]/g;
-
-/** The words of a text as strings, without the trace, which takes most of the time. */
-export function plainWords(text: string, options: BasicOptions): readonly string[] {
-  if (PLAIN.test(text)) return (options.lowerCase ? text.toLowerCase() : text).match(PLAIN_WORDS) ?? [];
-  return Array.from(chunks(text)).flatMap(([start, end]) =>
-    wordsOfChunk(text.slice(start, end), options).map((word) => word.text)
-  );
-}
-
-/** The chunk without what is dropped, cut around ideographs. */
-function cleaned(chunk: string, splitIdeographs: boolean): Traced[] {
-  const parts: Traced[] = [];
-  let part = traced(), at = 0;
+/** The words of one of the {@link chunks}; offsets count from its start. */
+export function wordsOfChunk(
+  chunk: string,
+  { lowerCase, stripAccents = lowerCase }: BasicOptions,
+): BasicWord[] {
+  const kept = traced();
+  let at = 0;
   for (const character of chunk) {
-    const start = at, kind = classOf(character.codePointAt(0)!);
+    const start = at;
     at += character.length;
-    if (kind === DROPPED) continue;
-    const alone = splitIdeographs && kind === IDEOGRAPH;
-    if (alone && part.characters.length > 0) {
-      parts.push(part);
-      part = traced();
-    }
-    trace(part, character, start, at);
-    if (alone) {
-      parts.push(part);
-      part = traced();
-    }
+    if (classOf(character.codePointAt(0)!) !== DROPPED) trace(kept, character, start, at);
   }
-  if (part.characters.length > 0) parts.push(part);
-  return parts;
+  const lower = lowerCase ? lowered(kept) : kept;
+  return splitPunctuation(stripAccents ? withoutAccents(lower) : lower);
 }
 
-function splitPunctuation({ characters, starts, ends }: Traced, words: BasicWord[]): void {
+function splitPunctuation({ characters, starts, ends }: Traced): BasicWord[] {
+  const words: BasicWord[] = [];
   let text = "", from: number[] = [], to: number[] = [];
   const finish = (): void => {
     if (text !== "") words.push({ text, starts: from, ends: to });
@@ -119,4 +110,5 @@ function splitPunctuation({ characters, starts, ends }: Traced, words: BasicWord
     if (alone) finish();
   });
   finish();
+  return words;
 }

@@ -40,7 +40,7 @@ export interface WordPieceTraining extends BasicOptions {
  * ```ts
  * import { trainWordPiece } from "@foreword/foreword";
  * import { assertEquals } from "@std/assert";
- * const tokenizer = await trainWordPiece(["low lower lowest slow"], { vocabSize: 24, lowerCase: true });
+ * const tokenizer = await trainWordPiece(["low lower lowest slow"], { vocabSize: 22, lowerCase: true });
  * assertEquals(tokenizer.encode("low lows").map((id) => tokenizer.tokens[id]), ["low", "low", "##s"]);
  * ```
  */

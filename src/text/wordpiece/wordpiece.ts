@@ -11,7 +11,7 @@ import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
 import type { Decoder, IdArray, Tokenizer } from "../tokenizer.ts";
 import { asList } from "../wasm/decode_ids.ts";
 import { IdBuffer } from "../wasm/id_buffer.ts";
-import { type BasicOptions, chunks, plainWords, wordsOfChunk } from "./basic.ts";
+import { asciiWords, type BasicOptions, chunks, wordsOfChunk } from "./basic.ts";
 import { pieceCutter } from "./pieces.ts";
 import {
   BERT_SPECIALS,
@@ -55,6 +55,8 @@ export interface WordPieceReading {
 
 /** A WordPiece tokenizer, with the parts it was made of. */
 export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> {
+  /** Tells it from the other kinds. */
+  readonly kind: "wordpiece";
   /** The ids of the special tokens; `pad` and `mask` are null in a vocabulary without them. */
   readonly specialIds: SpecialIds;
   /** The ids of a text. */
@@ -127,8 +129,13 @@ export async function createWordPiece(
     return found;
   });
   const idsOf = (chunk: string): number[] => {
-    const found: number[] = [];
-    for (const word of plainWords(chunk, options)) cut(word, found, []);
+    const found: number[] = [], words = asciiWords(chunk, lowerCase);
+    if (words !== null) { for (const word of words) cut(word, found, []); }
+    else {
+      for (const [start, end] of chunks(chunk, splitIdeographs)) {
+        for (const id of ofChunk(chunk.slice(start, end)).ids) found.push(id);
+      }
+    }
     return found;
   };
   const pieces = tokens.map((token) => isContinuing(token) ? token.slice(CONTINUATION.length) : ` ${token}`);
@@ -137,11 +144,13 @@ export async function createWordPiece(
     wasm,
   );
 
-  /** Hands over each run without white space and each special token, with the place where it starts. */
+  /** Hands over each chunk and each special token, with the place where it starts. */
   function walk(text: string, specials: boolean, take: (tokens: TracedTokens, start: number) => void): void {
     const plain = (from: number, to: number): void => {
       const part = from === 0 && to === text.length ? text : text.slice(from, to);
-      for (const [start, end] of chunks(part)) take(ofChunk(part.slice(start, end)), from + start);
+      for (const [start, end] of chunks(part, splitIdeographs)) {
+        take(ofChunk(part.slice(start, end)), from + start);
+      }
     };
     let done = 0;
     for (const { 0: token, index } of specials ? text.matchAll(specialPattern) : []) {
@@ -198,8 +207,10 @@ export async function createWordPiece(
   }
 
   return {
+    kind: "wordpiece",
     ...options,
     tokens,
+    unknown: ids.unknown,
     maxWordLength,
     special,
     added,
