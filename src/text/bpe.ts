@@ -105,7 +105,7 @@ export async function createBpe(
   // The bytes have a space behind every word, also where a line break follows; no other spaces are in them.
   const decode = (ids: Iterable<number>): string =>
     new TextDecoder("utf-8", { ignoreBOM: true }).decode(coder.decodeBytes(asList(ids)))
-      .replaceAll(" \n", "\n").trim();
+      .replace(/ \n/g, "\n").trim();
 
   return {
     kind: "word-bpe",

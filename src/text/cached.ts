@@ -1,4 +1,5 @@
-// A memory for what is computed from short strings again and again: chunks of a text, words.
+// A memory for what is computed from short strings again and again: chunks of a text, words. It is for results that
+// depend on the string alone.
 
 const CACHED = 2 ** 16, CACHED_LENGTH = 64;
 

@@ -7,7 +7,7 @@ import { textFixer } from "./clean/fix_text.ts";
 import { PYTHON_SPACE } from "./clean/spaces.ts";
 import { standardize } from "./clean/standardize.ts";
 import { gpt1ChunkWords } from "./english/gpt1_words.ts";
-import { asciiWords, chunks, wordsOfChunk } from "./wordpiece/basic.ts";
+import { basicWords, easyWords } from "./wordpiece/basic.ts";
 
 /** How a text becomes words: cleaned first, then each chunk, a run between blanks (tab, `\\n`, `\\r`, space), alone. */
 export interface Pretokenizer {
@@ -82,16 +82,14 @@ export const pretokenizers: Readonly<Record<PretokenizerName, Pretokenizer>> = {
   },
   bert: {
     cleaner: () => (lines) => lines.toWellFormed(),
-    words: (chunk) =>
-      asciiWords(chunk, true) ??
-        Array.from(chunks(chunk, true), ([start, end]) =>
-          wordsOfChunk(chunk.slice(start, end), { lowerCase: true }))
-          .flat().map(({ text }) =>
-            text
-          ),
+    words: (chunk) => easyWords(chunk, { lowerCase: true }) ?? tracedWords(chunk),
     newlines: false,
   },
 };
+
+function tracedWords(text: string): string[] {
+  return Array.from(basicWords(text, { lowerCase: true }), (word) => word.text);
+}
 
 /** What ftfy's defaults do to ordinary English: composed letters (NFC) and straight quotation marks. */
 function straighten(text: string): string {

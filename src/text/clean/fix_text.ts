@@ -144,6 +144,12 @@ function endOfSlice(text: string, start: number): number {
 }
 
 function skipCodePoints(text: string, index: number, count: number): number {
-  for (let i = 0; i < count && index < text.length; i++) index += text.codePointAt(index)! > 0xffff ? 2 : 1;
-  return index;
+  let end = Math.min(text.length, index + count);
+  if (!/[\ud800-\udbff]/.test(text.slice(index, end))) return end;
+  for (let at = index; at < end; at++) {
+    if ((text.charCodeAt(at) & 0xfc00) !== 0xd800 || (text.charCodeAt(at + 1) & 0xfc00) !== 0xdc00) continue;
+    at++;
+    end = Math.min(text.length, end + 1);
+  }
+  return end;
 }

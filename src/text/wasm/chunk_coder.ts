@@ -11,8 +11,8 @@ import { textFeed } from "./text_feed.ts";
 // `LONG_BYTES` of assembly/text/cache.ts: longer chunks are not remembered.
 const LONGEST = 256;
 const SLACK = 64, NONE = 2 ** 32 - 1;
-// Fields of a walk, in the order of assembly/text/chunks.ts.
-const NEXT = 0, GAP = 2, OUT = 3, STATE = 4, WALK = 6;
+// Where the fields of a walk are that are read here, and how many there are; assembly/text/chunks.ts has them all.
+const NEXT = 0, OUT = 3, STATE = 4, WALK = 6;
 // A chunk that has to be solved anew costs a hundred times what a known one does: room for 100,000 of them and more.
 const SIZES: EngineOptions = { part: 2 ** 17, shortBits: 17, longBits: 16, recordBytes: 2 ** 22 };
 

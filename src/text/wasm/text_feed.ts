@@ -1,4 +1,5 @@
-// A text on its way into linear memory: handed out in parts, as UTF-8, no part longer than the room there is.
+// A text on its way into linear memory: handed out in parts, as UTF-8, no part longer than the room there is. What
+// becomes of the parts is the business of coder.ts and chunk_coder.ts.
 
 import type { TextMemory } from "./memory.ts";
 

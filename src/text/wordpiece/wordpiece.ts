@@ -11,7 +11,7 @@ import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
 import type { Decoder, IdArray, Tokenizer } from "../tokenizer.ts";
 import { asList } from "../wasm/decode_ids.ts";
 import { IdBuffer } from "../wasm/id_buffer.ts";
-import { asciiWords, type BasicOptions, chunks, wordsOfChunk } from "./basic.ts";
+import { type BasicOptions, chunks, easyWords, wordsOfChunk } from "./basic.ts";
 import { pieceCutter } from "./pieces.ts";
 import {
   BERT_SPECIALS,
@@ -129,7 +129,7 @@ export async function createWordPiece(
     return found;
   });
   const idsOf = (chunk: string): number[] => {
-    const found: number[] = [], words = asciiWords(chunk, lowerCase);
+    const found: number[] = [], words = easyWords(chunk, options);
     if (words !== null) { for (const word of words) cut(word, found, []); }
     else {
       for (const [start, end] of chunks(chunk, splitIdeographs)) {
