@@ -86,14 +86,15 @@ export async function enter(
   return { name, startup: (performance.now() - began) / 1000, first, turn, [Symbol.asyncDispose]: end };
 }
 
-// The line of a program's complaint that says what went wrong.
-function firstError(text: string): string {
+/** The line of a program's complaint that says what went wrong. */
+export function firstError(text: string): string {
   // deno-lint-ignore no-control-regex -- colours
   const lines = text.replaceAll(/\x1b\[[0-9;]*m/g, "").split("\n").map((line) => line.trim()).filter(Boolean);
   return lines.find((line) => /error/i.test(line)) ?? lines[0] ?? "it said nothing";
 }
 
-function splitLines(): TransformStream<string, string> {
+/** Cuts text into lines. */
+export function splitLines(): TransformStream<string, string> {
   let rest = "";
   return new TransformStream({
     transform(text, controller) {

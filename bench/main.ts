@@ -12,6 +12,8 @@ import { benchPeers } from "./peers.ts";
 import { type Bench, cores, heading, line, remark, reportOf, type Row } from "./report.ts";
 import { benchStartup } from "./startup.ts";
 import { benchSteps } from "./step.ts";
+import { benchText } from "./text.ts";
+import { type TextPart, textParts } from "./text_job.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   ops: benchOps,
@@ -20,6 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
   startup: benchStartup,
   growth: benchGrowth,
   peers: benchPeers,
+  text: benchText,
 };
 
 interface Flags {
@@ -29,6 +32,8 @@ interface Flags {
   readonly threads?: number;
   readonly node?: number;
   readonly quick?: boolean;
+  readonly data?: string;
+  readonly part?: TextPart;
 }
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : `${error}`;
@@ -41,9 +46,13 @@ async function requireFolder(file: string): Promise<void> {
   }
 }
 
-async function main({ only, json, plot, threads, node, quick = false }: Flags): Promise<void> {
+async function main(flags: Flags): Promise<void> {
+  const { only, json, plot, threads, node, quick = false, data, part } = flags;
   if (plot !== undefined && only !== undefined && only !== "growth") {
     throw new RangeError(`--plot draws growth, which --only ${only} leaves out: leave out one of the two`);
+  }
+  if (part !== undefined && only !== "text") {
+    throw new RangeError(`--part names a part of the text benchmark: give --only text as well`);
   }
   for (const file of [json, plot]) if (file !== undefined) await requireFolder(file);
   const rows: Row[] = [],
@@ -53,6 +62,8 @@ async function main({ only, json, plot, threads, node, quick = false }: Flags): 
     quick,
     node: node === undefined ? null : `${node}`,
     plot: plot ?? null,
+    data: data || null,
+    part: part ?? null,
     note: (found: Readonly<Record<string, string>>) => void Object.assign(versions, found),
   };
   const { machine, versions: { deno, v8 } } = reportOf(rows, versions);
@@ -78,7 +89,7 @@ async function main({ only, json, plot, threads, node, quick = false }: Flags): 
 
 const command = new Command("bench")
   .description(
-    "Measure the ops, training steps, generation, startup and growth, and compare with other libraries",
+    "Measure the ops, training steps, generation, startup, growth and tokenizers, and compare with other libraries",
   )
   .addOption(new Option("--only <bench>", "one of the benchmarks").choices(Object.keys(benches)))
   .option("--json <file>", "also write the rows to a file")
@@ -89,6 +100,11 @@ const command = new Command("bench")
     "a major version of Node to fetch with npx; the installed one unless given",
     whole(20),
   )
+  .addOption(
+    new Option("--data <folder>", "text and vocabularies for the text benchmark; made unless given")
+      .env("FOREWORD_DATA"),
+  )
+  .addOption(new Option("--part <part>", "a part of the text benchmark").choices(textParts))
   .option("--quick", "try everything out on tiny models; such numbers say nothing about speed")
   .showHelpAfterError("(add --help for the flags)")
   .action(async (flags: Flags) => {

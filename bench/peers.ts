@@ -6,6 +6,7 @@
 import type { Entrant } from "./contest.ts";
 import { modelJob, PRODUCT, productFlops, productJob, withJob } from "./jobs.ts";
 import { median } from "./measure.ts";
+import { installPackages, PEERS } from "./peer_packages.ts";
 import { enterAll, race, type RaceOptions } from "./race.ts";
 import { remark, type Row, type Settings } from "./report.ts";
 import { ours, output } from "./runtimes.ts";
@@ -19,10 +20,9 @@ interface Peer extends Entrant {
   readonly threaded: boolean;
 }
 
-const folder = new URL("./peers/", import.meta.url).pathname;
 const javascript = (
   file: string,
-): string[] => [Deno.execPath(), "run", "-A", "--no-lock", `${folder}${file}`];
+): string[] => [Deno.execPath(), "run", "-A", "--no-lock", `${PEERS}${file}`];
 
 const packaged: readonly Peer[] = [
   {
@@ -45,27 +45,17 @@ const packaged: readonly Peer[] = [
 // Installs what npm has, once, and looks for PyTorch.
 async function findPeers(): Promise<{ peers: Peer[]; versions: Record<string, string> }> {
   const peers: Peer[] = [], versions: Record<string, string> = {};
-  const versionOf = async (name: string): Promise<string | null> => {
-    const text = await Deno.readTextFile(`${folder}node_modules/${name}/package.json`).catch(() => null);
-    return text === null ? null : (JSON.parse(text) as { version: string }).version;
-  };
-  if ((await Promise.all(packaged.map((peer) => versionOf(peer.package!)))).includes(null)) {
-    remark("installing the peers in bench/peers");
-    const flags = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", folder];
-    if (await output("npm", ...flags) === null) {
-      remark("skipped: npm cannot install the peers from the registry");
-    }
-  }
+  const installed = await installPackages(packaged.map((peer) => peer.package!));
   for (const peer of packaged) {
-    const version = await versionOf(peer.package!);
-    if (version === null) continue;
+    const version = installed.get(peer.package!);
+    if (version === undefined) continue;
     peers.push(peer);
     versions[peer.name] = version;
   }
   const torch = await output("python3", "-c", "import torch; print(torch.__version__)");
   if (torch === null) remark("skipped: pytorch is not installed for python3");
   else {
-    const command = ["python3", `${folder}pytorch.py`];
+    const command = ["python3", `${PEERS}pytorch.py`];
     peers.push({ name: "pytorch", command, trains: true, threaded: true });
     versions.pytorch = torch;
   }

@@ -4,6 +4,7 @@
 
 import { cpus } from "node:os";
 import { coreCount } from "../src/backends/wasm/builds.ts";
+import type { TextPart } from "./text_job.ts";
 import config from "../deno.json" with { type: "json" };
 
 /**
@@ -20,13 +21,17 @@ import config from "../deno.json" with { type: "json" };
  *   memory-SIZE-planned by the plans, -linear of the WASM memory, -resident of the process (MB).
  * - `growth`: growth-SYMBOL-N (ms) and growth-SYMBOL-N-bytes, where SYMBOL is what grows.
  * - `peers`: gemm-…, train-SIZE, startup-SIZE and memory-SIZE-resident, of ours with `ratioTo` and of the peers.
+ * - `text`: KIND is gpt2, wordpiece or gpt1, MB are millions of bytes of UTF-8. KIND-encode from a string to ids and
+ *   KIND-decode back, each also -cold, the first pass; KIND-worst-TEXT on 1 MB of a, spaces, base64 or emoji, and …-growth
+ *   (x), its time as a multiple of that of half as much; train-byte-bpe-32k (s) on all text, and on its first -twentieth,
+ *   -quarter and -half, each with -tokens, fewer where the text yields no more, and -text (MB); prepare-KIND, the command.
  */
 export interface Row {
   /** The benchmark it comes from. */
   readonly bench: string;
   /** Unique together with benchmark, runtime and threads. */
   readonly name: string;
-  /** What ran it: "deno", "node", either with a flag, or a peer. */
+  /** What ran it: "deno", "node", either with a flag, or a peer; in `text` a peer and the runtime. */
   readonly runtime: string;
   readonly threads: number;
   readonly unit: string;
@@ -48,6 +53,10 @@ export interface Settings {
   readonly node: string | null;
   /** Where to write the plot of growth; nowhere if `null`. */
   readonly plot: string | null;
+  /** A folder with text and tokenizers; both are made if `null`. */
+  readonly data: string | null;
+  /** What of the text benchmark to measure; all if `null`. */
+  readonly part: TextPart | null;
   /** Adds to the report's versions. */
   readonly note: (versions: Readonly<Record<string, string>>) => void;
 }
@@ -88,7 +97,7 @@ const columns = (
   unit: string,
   rest: string,
 ): string =>
-  `${name.padEnd(52)} ${runtime.padEnd(16)} ${threads.padStart(7)} ${value.padStart(10)} ${
+  `${name.padEnd(52)} ${runtime.padEnd(20)} ${threads.padStart(7)} ${value.padStart(10)} ${
     unit.padEnd(8)
   } ${rest}`
     .trimEnd();

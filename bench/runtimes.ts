@@ -33,6 +33,28 @@ export async function output(program: string, ...args: readonly string[]): Promi
   }
 }
 
+/** The path of a Node: of a version to fetch, or of whatever is installed for `null`. `null` if there is none. */
+export async function findNode(version: string | null): Promise<string | null> {
+  const binary = version === null
+    ? await output("node", "-p", "process.execPath")
+    : await output("npx", "-y", "-p", `node@${version}`, "node", "-p", "process.execPath");
+  if (binary === null) {
+    remark(
+      version === null
+        ? "skipped: there is no node on the PATH"
+        : `skipped: npx cannot provide node@${version}`,
+    );
+  }
+  return binary;
+}
+
+/** Bundles a program with all that it imports into a file that Node runs too. */
+export async function bundle(program: string, file: string): Promise<void> {
+  if (await output(Deno.execPath(), "bundle", "--config", CONFIG, "-o", file, program) === null) {
+    throw new Error(`Cannot bundle ${program}: run \`deno bundle\` on it to see why`);
+  }
+}
+
 /** Finds the runtimes. `node` is a version to fetch, or `null` for whatever is installed. */
 export async function findRuntimes(node: string | null): Promise<Runtimes> {
   const [deno, run, ...args] = ours.command;
@@ -43,24 +65,14 @@ export async function findRuntimes(node: string | null): Promise<Runtimes> {
       command: [deno, run, `--v8-flags=${REVECTORIZE}`, ...args],
     });
   }
-  const binary = node === null
-    ? await output("node", "-p", "process.execPath")
-    : await output("npx", "-y", "-p", `node@${node}`, "node", "-p", "process.execPath");
-  if (binary === null) {
-    remark(
-      node === null ? "skipped: there is no node on the PATH" : `skipped: npx cannot provide node@${node}`,
-    );
-    return { entrants, versions: {}, [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
-  const folder = await Deno.makeTempDir({ prefix: "foreword-bench-" }), bundle = `${folder}/contestant.mjs`;
-  const bundled = await output(deno, "bundle", "--config", CONFIG, "-o", bundle, CONTESTANT);
-  if (bundled === null) {
-    throw new Error("Cannot bundle the contestant for Node: run `deno bundle` on it to see why");
-  }
+  const binary = await findNode(node);
+  if (binary === null) return { entrants, versions: {}, [Symbol.asyncDispose]: () => Promise.resolve() };
+  const folder = await Deno.makeTempDir({ prefix: "foreword-bench-" }), program = `${folder}/contestant.mjs`;
+  await bundle(CONTESTANT, program);
   const version = await output(binary, "-p", "process.versions.node") ?? "unknown";
-  entrants.push({ name: "node", command: [binary, bundle] });
+  entrants.push({ name: "node", command: [binary, program] });
   if (await output(binary, REVECTORIZE, "-e", "0") !== null) {
-    entrants.push({ name: `node ${REVECTORIZE}`, command: [binary, REVECTORIZE, bundle] });
+    entrants.push({ name: `node ${REVECTORIZE}`, command: [binary, REVECTORIZE, program] });
   } else remark(`skipped: node ${version} has no ${REVECTORIZE}; --node 24 fetches one that has`);
   return {
     entrants,

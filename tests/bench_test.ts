@@ -11,6 +11,13 @@ import { enterAll, race, requireAgreement } from "../bench/race.ts";
 import { line, reportOf, type Row } from "../bench/report.ts";
 import { flagRatio } from "../bench/runtimes.ts";
 import { allSizes, trainingFlops } from "../bench/sizes.ts";
+import { rowOf } from "../bench/text.ts";
+import { findText, makeText } from "../bench/text_data.ts";
+import type { Finding, TextPeer } from "../bench/text_job.ts";
+import { measureText } from "../bench/text_subject.ts";
+import { firstShare, prefix, trainUpTo } from "../bench/text_train.ts";
+import { idsDiffer, takeTurns } from "../bench/text_turns.ts";
+import { worstTexts } from "../bench/text_worst.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { plan, type Step } from "../src/graph/plan.ts";
 import { ops } from "../src/ops/mod.ts";
@@ -137,6 +144,104 @@ Deno.test("a contestant is a program that answers lines; one that cannot start i
   }
 });
 
+Deno.test("ids differ in the first that is not the same, or in their number", () => {
+  assertEquals(idsDiffer(Uint16Array.of(1, 2), [1, 2]), null);
+  assertEquals(idsDiffer([1, 2, 3], [1, 5]), "gives 5 as id 1 where ours is 2");
+  assertEquals(idsDiffer([1, 2], [1]), "gives 1 ids where ours are 2");
+});
+
+Deno.test("tokenizers take turns; one that gives other ids, or fails, is not timed", async () => {
+  const asked: string[] = [];
+  const taker = (name: string, run: () => number[]) => ({ name, run: () => (asked.push(name), run()) });
+  const fail = (): number[] => {
+    throw new Error("no memory");
+  };
+  const takers = [
+    taker("a", () => [1]),
+    taker("b", () => [2]),
+    taker("c", () => [1]),
+    taker("d", fail),
+  ];
+  const { cold, warm, left } = await takeTurns(takers, idsDiffer, { seconds: 0, least: 2 });
+  assertEquals([[...cold.keys()], [...warm.keys()]], [["a", "c"], ["a", "c"]]);
+  assertEquals(left, ["b gives 2 as id 0 where ours is 1: not timed", "d fails: no memory"]);
+  assertEquals(asked.join(""), "abcd" + "ac".repeat(3));
+});
+
+Deno.test("hard texts are as many bytes as asked for, the same every time, and half of one is a text of that size", () => {
+  for (const make of Object.values(worstTexts)) {
+    const text = make(1600);
+    assertEquals(new TextEncoder().encode(text).length, 1600);
+    assertEquals(make(1600), text);
+    assert(text.startsWith(make(800)));
+  }
+});
+
+Deno.test("a share of documents is cut from the last of them, and never within a character", () => {
+  assertEquals(firstShare(["abcd", "efgh", "ij"], 1 / 2), ["abcd", "e"]);
+  assertEquals(firstShare(["abcd", "ef"], 1), ["abcd", "ef"]);
+  assertEquals([1, 2, 3].map((units) => prefix("a😀b", units)), ["a", "a", "a😀"]);
+});
+
+Deno.test("a tokenizer that the text cannot yield is trained as large as it can be", async () => {
+  const sizes: number[] = [];
+  const train = (vocabSize: number): Promise<string> => {
+    sizes.push(vocabSize);
+    return vocabSize <= 300
+      ? Promise.resolve("trained")
+      : Promise.reject(new RangeError("this text yields at most 300 (44 pairs)"));
+  };
+  assertEquals(await trainUpTo(train, 299), { tokenizer: "trained", vocabSize: 299 });
+  assertEquals(await trainUpTo(train, 500), { tokenizer: "trained", vocabSize: 300 });
+  assertEquals(sizes, [299, 500, 300]);
+  await assertRejects(() => trainUpTo(() => Promise.reject(new TypeError("at most 3")), 9), TypeError);
+});
+
+Deno.test("made text is found by the layout that a user's folder has, and every part of it is measured", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    const made = await makeText(root, true), found = await findText(root);
+    assertEquals([made.published, found.published, found.missing], [false, true, []]);
+    assertEquals([made.documents.length, made.documents], [5, found.documents]);
+    assertEquals([made.tokenizers, made.tokenizers.wordpiece?.type], [found.tokenizers, "bert-uncased"]);
+    const wrong: TextPeer = { encode: () => [0] };
+    const peer = (peer: TextPeer, fixed = false) => ({ fixed, open: () => Promise.resolve(peer) });
+    const peers = { gpt2: { wrong: peer(wrong), published: peer(wrong, true) }, gpt1: {} };
+    const findings: Finding[] = [], parts = ["encode", "decode", "worst"] as const;
+    await measureText({ ...made, parts, quick: true }, peers, (finding) => findings.push(finding));
+    const rows = findings.map((finding) => rowOf(finding, "deno")).filter((row) => row !== null);
+    const names = rows.map(({ name }) => name), kinds = ["gpt2", "wordpiece", "gpt1"];
+    const expected = kinds.flatMap((kind) => [
+      ...["encode", "encode-cold", "decode", "decode-cold"].map((part) => `${kind}-${part}`),
+      ...Object.keys(worstTexts).flatMap((text) => [`${kind}-worst-${text}`, `${kind}-worst-${text}-growth`]),
+    ]);
+    assertEquals(names.toSorted(), expected.toSorted());
+    assert(
+      rows.every(({ bench, runtime, threads }) => bench === "text" && runtime === "deno" && threads === 1),
+    );
+    const remarks = findings.flatMap((finding) => "remark" in finding ? [finding.remark] : []);
+    assertEquals(remarks.length, 2);
+    assertMatch(remarks[0], /^skipped: published has GPT-2's published vocabulary only/);
+    assertMatch(remarks[1], /^gpt2-encode: wrong gives .*: not timed$/);
+    await Deno.remove(`${root}/tok/bert`, { recursive: true });
+    assertEquals((await findText(root)).missing, ["wordpiece"]);
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("what a peer did is a row with its name and the runtime's", () => {
+  const finding = { name: "gpt2-encode", unit: "MB/s", value: 2 };
+  assertEquals(rowOf({ ...finding, who: "tiktoken" }, "node")?.runtime, "tiktoken node");
+  assertEquals(rowOf({ ...finding, who: null, ratioTo: { tiktoken: 3 } }, "node"), {
+    ...finding,
+    bench: "text",
+    runtime: "node",
+    threads: 1,
+    ratioTo: { tiktoken: 3 },
+  });
+});
+
 const row: Row = { bench: "ops", name: "gemm", runtime: "deno", threads: 2, unit: "GFLOP/s", value: 12.34 };
 
 Deno.test("a row is one line, with its share and its ratios", () => {
@@ -168,6 +273,9 @@ Deno.test("bad flags get one clear sentence", async () => {
     [["--only", "nothing"], /'nothing' is invalid\. Allowed choices are ops, step, /],
     [["--threads", "0"], /must be a whole number of at least 1/],
     [["--json", "nowhere/at/all.json"], /Cannot write .*: there is no folder nowhere\/at; make it first/],
+    [["--only", "text", "--part", "nothing"], /'nothing' is invalid\. Allowed choices are encode, decode, /],
+    [["--part", "encode"], /--part names a part of the text benchmark: give --only text as well/],
+    [["--only", "text", "--data", "nowhere"], /Cannot measure with nowhere: it has no lm\/novels\/train/],
     [["--only", "ops", "--plot", "x.svg"], /--plot draws growth, which --only ops leaves out/],
   ];
   await Promise.all(complaints.map(async ([flags, sentence]) => {
