@@ -5,10 +5,9 @@ import { folder } from "../src/platform/fs.ts";
 import { trainByteBpe } from "../src/text/bytes/train.ts";
 import { tokenizerJsonOf } from "../src/text/hugging_face/write.ts";
 import { type AnyTokenizer, openTokenizer } from "../src/text/open_tokenizer.ts";
-import { alternate } from "./measure.ts";
 import { type Finding, type Kind, kinds, type TextJob, type TextPeer, type TextPeers } from "./text_job.ts";
 import { firstShare, prefix, trainUpTo } from "./text_train.ts";
-import { idsDiffer, type Taker, takeTurns, textsDiffer, type Turns } from "./text_turns.ts";
+import { idsDiffer, takeFresh, type Taker, takeTurns, textsDiffer, type Turns } from "./text_turns.ts";
 import { worstTexts } from "./text_worst.ts";
 
 const OURS = "ours", disk = folder("/");
@@ -31,7 +30,7 @@ export async function measureText(job: TextJob, peers: TextPeers, say: Say): Pro
     if (opened === null) continue;
     if (parts.includes("encode")) await encoding(opened, sample, bytes, turns, say);
     if (parts.includes("decode")) await decoding(opened, sample, turns, say);
-    if (parts.includes("worst")) await worst(opened, quick ? QUICK : WORST, turns, say);
+    if (parts.includes("worst")) worst(opened, quick ? QUICK : WORST, turns, say);
   }
   if (parts.includes("train")) await training(documents, say);
 }
@@ -118,19 +117,19 @@ function report(name: string, bytes: number, { cold, warm, left }: Turns, say: S
   }
 }
 
-async function worst(
+function worst(
   [kind, tokenizer]: Opened,
   bytes: number,
   options: { readonly seconds: number; readonly least: number },
   say: Say,
-): Promise<void> {
+): void {
   for (const [name, make] of Object.entries(worstTexts)) {
-    const whole = make(bytes), half = make(bytes / 2);
-    if (tokenizer.kind === "byte-bpe" && tokenizer.decode(tokenizer.encodeText(whole)) !== whole) {
+    const text = make(bytes, 1);
+    if (tokenizer.kind === "byte-bpe" && tokenizer.decode(tokenizer.encodeText(text)) !== text) {
       throw new Error(`${kind} does not give back ${bytes} bytes of ${name}: not timed`);
     }
-    const jobs = [whole, half].map((text) => () => Promise.resolve(tokenizer.encodeText(text)));
-    const [long, short] = await alternate(jobs, { ...options, seconds: options.seconds / 4 });
+    const makers = [(turn: number) => make(bytes, 2 * turn), (turn: number) => make(bytes / 2, 2 * turn + 1)];
+    const [long, short] = takeFresh(makers, (text) => tokenizer.encodeText(text), options);
     say({ name: `${kind}-worst-${name}`, who: null, unit: "MB/s", value: bytes / 1e6 / long });
     say({ name: `${kind}-worst-${name}-growth`, who: null, unit: "x", value: long / short });
   }

@@ -1,7 +1,7 @@
 // Ours and peers in one process: what everyone makes is compared first, and that first pass is timed too, as the cold one;
 // then those that agree take turns (measure.ts). What they make is up to text_subject.ts.
 
-import { alternate } from "./measure.ts";
+import { alternate, median } from "./measure.ts";
 
 /** Somebody who takes turns. */
 export interface Taker<T> {
@@ -43,6 +43,23 @@ export async function takeTurns<T>(
   const able = takers.filter(({ name }) => cold.has(name));
   const medians = await alternate(able.map(({ run }) => () => Promise.resolve(run())), turns);
   return { cold, warm: new Map(able.map(({ name }, i) => [name, medians[i]])), left };
+}
+
+/** Median seconds of `run` on what each maker makes for a turn, the makers taking turns; one more turn does not count. */
+export function takeFresh<T>(
+  makers: readonly ((turn: number) => T)[],
+  run: (made: T) => void,
+  { seconds, least }: { readonly seconds: number; readonly least: number },
+): number[] {
+  const times = makers.map((): number[] => []), until = performance.now() + 1000 * seconds;
+  for (let turn = 0; turn <= least || performance.now() < until; turn++) {
+    for (const [i, make] of makers.entries()) {
+      const made = make(turn), began = performance.now();
+      run(made);
+      if (turn > 0) times[i].push((performance.now() - began) / 1000);
+    }
+  }
+  return times.map(median);
 }
 
 /** Compares ids. */

@@ -16,7 +16,7 @@ import { findText, makeText } from "../bench/text_data.ts";
 import type { Finding, TextPeer } from "../bench/text_job.ts";
 import { measureText } from "../bench/text_subject.ts";
 import { firstShare, prefix, trainUpTo } from "../bench/text_train.ts";
-import { idsDiffer, takeTurns } from "../bench/text_turns.ts";
+import { idsDiffer, takeFresh, takeTurns } from "../bench/text_turns.ts";
 import { worstTexts } from "../bench/text_worst.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { plan, type Step } from "../src/graph/plan.ts";
@@ -168,13 +168,20 @@ Deno.test("tokenizers take turns; one that gives other ids, or fails, is not tim
   assertEquals(asked.join(""), "abcd" + "ac".repeat(3));
 });
 
-Deno.test("hard texts are as many bytes as asked for, the same every time, and half of one is a text of that size", () => {
+Deno.test("hard texts are as many bytes as asked for, the same for the same seed", () => {
   for (const make of Object.values(worstTexts)) {
-    const text = make(1600);
-    assertEquals(new TextEncoder().encode(text).length, 1600);
-    assertEquals(make(1600), text);
-    assert(text.startsWith(make(800)));
+    assertEquals(new TextEncoder().encode(make(1600, 1)).length, 1600);
+    assertEquals(make(1600, 1), make(1600, 1));
   }
+  assert(worstTexts.base64(1600, 1) !== worstTexts.base64(1600, 2));
+});
+
+Deno.test("every turn gets a text made for it, and the first turn does not count", () => {
+  const made: string[] = [];
+  const makers = [(turn: number) => `a${turn}`, (turn: number) => `b${turn}`];
+  const times = takeFresh(makers, (text) => void made.push(text), { seconds: 0, least: 2 });
+  assertEquals(made.join(" "), "a0 b0 a1 b1 a2 b2");
+  assertEquals(times.length, 2);
 });
 
 Deno.test("a share of documents is cut from the last of them, and never within a character", () => {
