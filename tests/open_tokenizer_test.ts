@@ -21,13 +21,13 @@ import { saveVocabulary } from "../src/text/wordpiece/files.ts";
 import { trainWordPiece } from "../src/text/wordpiece/train.ts";
 
 const TEXTS = ["low lower lowest slow slower 12 12 3", "The Café's low; isn't it? [MASK] <|endoftext|>\nNew"];
-const size = { vocabSize: 300, minFrequency: 1 };
+const size = { vocabSize: 285, minFrequency: 1 };
 const words = await trainBpe(TEXTS, { vocabSize: 80, minFrequency: 1, pretokenizer: "words" });
 const gpt1 = await trainBpe(TEXTS, { vocabSize: 80, minFrequency: 1, pretokenizer: "gpt1" });
 const bert = await trainBpe(TEXTS, { vocabSize: 80, minFrequency: 1, pretokenizer: "bert" });
 const bytes = await trainByteBpe(TEXTS, { ...size, special: ["<|endoftext|>", "[x]"] });
-const uncased = await trainWordPiece(TEXTS, { vocabSize: 85, minFrequency: 1, lowerCase: true });
-const cased = await trainWordPiece(TEXTS, { vocabSize: 95, minFrequency: 1, lowerCase: false });
+const uncased = await trainWordPiece(TEXTS, { vocabSize: 70, minFrequency: 1, lowerCase: true });
+const cased = await trainWordPiece(TEXTS, { vocabSize: 80, minFrequency: 1, lowerCase: false });
 const every = { words, gpt1, bert, bytes, uncased, cased };
 
 function same(opened: AnyTokenizer, original: AnyTokenizer, what: string): void {
@@ -66,6 +66,7 @@ Deno.test("every kind is the same by way of tokenizer.json, but for GPT-1's own 
     const storage = memoryStorage();
     await saveTokenizerJson(storage, "t.json", tokenizer);
     same(await openTokenizer(storage, "t.json"), tokenizer, name);
+    await storage.makeFolder("folder");
     await saveTokenizerJson(storage, "folder/tokenizer.json", tokenizer);
     same(await openTokenizer(storage, "folder"), tokenizer, `${name}: folder`);
   }
@@ -224,11 +225,11 @@ Deno.test("faults are named by file and line or field", async () => {
     [
       "bytes",
       "tokenizer_config.json",
-      (t) => t.replace(/"special": \[[^\]]*\]/, '"special": 1'),
+      (t) => JSON.stringify({ ...JSON.parse(t), special: 1 }),
       'the field "special"',
     ],
     ["bytes", "tokenizer_config.json", (t) => t.replace("[x]", "[y]"), "[y]"],
-    ["bert", "tokenizer.json", (t) => t.replace('"WordPiece"', '"Unigram"'), 'is "Unigram"'],
+    ["bert", "tokenizer.json", (t) => t.replace('"WordPiece"', '"Unigram"'), 'decoder is {"type":"Unigram"'],
     [
       "bert",
       "tokenizer.json",
