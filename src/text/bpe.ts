@@ -1,8 +1,8 @@
 // Byte-pair encoding in GPT-1's form: a word starts as its code points, the last one marked as the end of the word
 // (written `</w>` in the files), and the merge of lowest rank is applied until none is left. Which id is which follows
 // the released vocabulary: 0 `<unk>`, then C characters, the same C characters with `</w>`, one id per merge in
-// order, and last the newline. Inside, symbols are ids and never strings, so a text that itself contains `</w>`
-// cannot be taken for the mark. How a text becomes words is pretokenizers.ts, the way through a text chunk_coder.ts;
+// order, and last the newline; a vocabulary laid out otherwise is mapped to at the end. Inside, symbols are numbers in
+// that order and never strings, so a text that itself contains `</w>` cannot be taken for the mark. How a text becomes words is pretokenizers.ts, the way through a text chunk_coder.ts;
 // files are in bpe_files.ts, learning the merges in bpe_train.ts.
 
 import { cached } from "./cached.ts";
@@ -29,6 +29,16 @@ export interface BpeParts {
   readonly merges: readonly (readonly [string, string])[];
   /** How text is split into words first. */
   readonly pretokenizer: PretokenizerName;
+  /** Which id is which, where that is not GPT-1's layout. */
+  readonly layout?: BpeLayout;
+}
+
+/** A vocabulary in an order of its own. */
+export interface BpeLayout {
+  /** Every token in id order; what merges make must be among them. */
+  readonly tokens: readonly string[];
+  /** The token of a character that the vocabulary lacks; null if such characters are left out. */
+  readonly unknown: string | null;
 }
 
 /** A byte-pair tokenizer, with the parts it was made of. */
@@ -63,28 +73,29 @@ export async function createBpe(
   parts: BpeParts,
   { wasm = true }: BpeOptions = {},
 ): Promise<BpeTokenizer> {
-  const { characters, merges, pretokenizer } = parts;
+  const { characters, merges, pretokenizer, layout } = parts;
   const { cleaner, words, newlines } = pretokenizers[pretokenizer];
-  const { tokens, pairs } = vocabulary(parts);
-  const size = tokens.length, newline = size - 1, finals = characters.length, firstMerge = 1 + 2 * finals;
+  const { tokens: symbolTokens, pairs } = vocabulary(parts),
+    { tokens, idOf, unknown } = laidOut(symbolTokens, layout);
+  const size = tokens.length, finals = characters.length, firstMerge = 1 + 2 * finals;
+  const newline = idOf[symbolTokens.length - 1], broken = newline !== null && newline !== unknown;
   const pieces = tokens.map((token) => isFinal(token) ? token.slice(0, -END.length) : token);
   const endsWord = (id: number): boolean => id !== newline && isFinal(tokens[id]);
-  const characterIds = new Map(characters.map((character, i) => [character, i + 1]));
-  const fingerprint = await sha256(
-    new TextEncoder().encode(JSON.stringify([pretokenizer, characters, merges])),
-  );
-  const merge = await mergerOf(pairs, size, firstMerge, wasm);
+  const characterSymbols = new Map(characters.map((character, i) => [character, i + 1]));
+  const identity = [pretokenizer, characters, merges, ...layout ? [layout.tokens, layout.unknown] : []];
+  const fingerprint = await sha256(new TextEncoder().encode(JSON.stringify(identity)));
+  const merge = await mergerOf(pairs, symbolTokens.length, firstMerge, wasm);
   const wordIds = cached((word) => {
-    const symbols: number[] = [];
-    for (const character of word) symbols.push(characterIds.get(character) ?? 0);
-    const last = symbols.length - 1;
+    const symbols = Array.from(word, (character) => characterSymbols.get(character) ?? 0),
+      last = symbols.length - 1;
     if (symbols[last] !== 0) symbols[last] += finals;
-    return merge(symbols);
+    if (!layout) return merge(symbols);
+    return merge(symbols.filter((symbol) => idOf[symbol] !== null)).map((symbol) => idOf[symbol]!);
   });
   const coder = await createChunkCoder({
     idsOf: (chunk) => words(chunk).flatMap(wordIds),
     bytes: pieces.map((piece, id) => new TextEncoder().encode(endsWord(id) ? piece + " " : piece)),
-    ...newlines && { newline },
+    ...newlines && broken && { newline },
   }, wasm);
 
   const encodeText = (text: string): IdArray => coder.encode(cleaner()(text));
@@ -109,8 +120,8 @@ export async function createBpe(
 
   return {
     kind: "word-bpe",
-    unknown: 0,
-    ...{ size, fingerprint, tokens, characters, merges, pretokenizer },
+    ...{ size, fingerprint, tokens, unknown, characters, merges, pretokenizer },
+    ...layout && { layout },
     encode: (text) => Array.from(encodeText(text)),
     encodeText,
     encoder: () => chunkEncoder(coder, cleaner),
@@ -120,6 +131,26 @@ export async function createBpe(
 }
 
 const isFinal = (token: string): boolean => token.endsWith(END);
+
+/** The parts of a tokenizer whose tokens, in id order, and merges are known; with a layout only if it is not GPT-1's. */
+export function bpeParts(
+  tokens: readonly string[],
+  merges: BpeParts["merges"],
+  unknown: string | null,
+  pretokenizer: PretokenizerName,
+): BpeParts {
+  const count = Math.max(0, Math.floor((tokens.length - 2 - merges.length) / 2));
+  const characters = tokens.slice(1, 1 + count), finals = characters.map((character) => character + END);
+  const usual = [UNKNOWN, ...characters, ...finals, ...merges.map((pair) => pair.join("")), "\n" + END];
+  if (
+    unknown === UNKNOWN && usual.length === tokens.length && usual.every((token, id) => token === tokens[id])
+  ) {
+    return { characters, merges, pretokenizer };
+  }
+  const spelled = tokens.map((token) => isFinal(token) ? token.slice(0, -END.length) : token);
+  const single = spelled.filter((token) => [...token].length === 1 && !/[\n \p{Cs}]/u.test(token));
+  return { characters: [...new Set(single)], merges, pretokenizer, layout: { tokens, unknown } };
+}
 
 /** Merges ids of characters; `pairs` holds the ids on the left and on the right of each merge. */
 async function mergerOf(
@@ -135,8 +166,31 @@ async function mergerOf(
   return (symbols) => merge(symbols, (left, right) => merged.get(left * size + right));
 }
 
-/** All tokens in id order, and the ids on the left and on the right of each merge. */
-function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; pairs: Uint32Array } {
+/** The tokens in id order, the id of each symbol (null: left out), and that of what the vocabulary cannot spell. */
+function laidOut(
+  symbols: readonly string[],
+  layout: BpeLayout | undefined,
+): { tokens: readonly string[]; idOf: readonly (number | null)[]; unknown: number | null } {
+  if (!layout) return { tokens: symbols, idOf: symbols.map((_, symbol) => symbol), unknown: 0 };
+  const { tokens } = layout, ids = new Map(tokens.map((token, id) => [token, id]));
+  if (ids.size < tokens.length) {
+    const id = tokens.findIndex((token, i) => ids.get(token) !== i);
+    throw new SyntaxError(
+      `Token ${JSON.stringify(tokens[id])} has two ids, ${id} and ${ids.get(tokens[id])}`,
+    );
+  }
+  const unknown = layout.unknown === null ? null : ids.get(layout.unknown);
+  if (unknown === undefined) {
+    throw new SyntaxError(
+      `The unknown token ${JSON.stringify(layout.unknown)} has no id; add it to the vocabulary`,
+    );
+  }
+  return { tokens, idOf: symbols.map((token, i) => i === 0 ? unknown : ids.get(token) ?? unknown), unknown };
+}
+
+/** All tokens in GPT-1's order, and the symbols on the left and on the right of each merge. */
+function vocabulary({ characters, merges, layout }: BpeParts): { tokens: string[]; pairs: Uint32Array } {
+  const made = layout && new Set(layout.tokens);
   const tokens = [UNKNOWN], ids = new Map([[UNKNOWN, 0]]);
   const pairs = new Uint32Array(2 * merges.length);
   const add = (token: string): void => {
@@ -167,6 +221,7 @@ function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; pairs
     if (isFinal(left)) return complain(`continues ${left}, which ends a word`);
     if (isFinal(left + right) !== isFinal(right)) return complain(`spells out the mark ${END}`);
     pairs.set([l, r], 2 * rank);
+    if (made && !made.has(left + right)) complain(`makes ${left + right}, which has no id`);
     add(left + right);
   }
   add("\n" + END);

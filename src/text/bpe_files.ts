@@ -3,7 +3,7 @@
 // fingerprint against mixed-up files. The published pair itself loads without that config, as the paper used it.
 
 import type { Storage } from "../core/storage.ts";
-import { type BpeTokenizer, createBpe, END } from "./bpe.ts";
+import { bpeParts, type BpeTokenizer, createBpe, END } from "./bpe.ts";
 import { type PretokenizerName, pretokenizers } from "./pretokenizers.ts";
 import {
   type BpeFileNames,
@@ -42,10 +42,11 @@ export async function saveBpe(
     storage.write(join(folder, name), [new TextEncoder().encode(text)]);
   await write(names.encoder, encoderText(tokenizer.tokens));
   await write(names.merges, mergesText(tokenizer.merges));
-  const { pretokenizer, size: vocabSize, fingerprint } = tokenizer;
+  const { pretokenizer, size: vocabSize, fingerprint, layout } = tokenizer;
+  const config = { format: FORMAT, pretokenizer, vocabSize, fingerprint };
   await write(
     CONFIG,
-    JSON.stringify({ format: FORMAT, pretokenizer, vocabSize, fingerprint }, null, 2) + "\n",
+    JSON.stringify(layout ? { ...config, unknown: layout.unknown } : config, null, 2) + "\n",
   );
 }
 
@@ -72,10 +73,13 @@ export async function loadBpe(storage: Storage, folder: string, names?: BpeFileN
   const where = storage.describe(folder);
   const pairs = parseMerges(merges, storage.describe(join(folder, found.merges)));
   const tokens = parseEncoder(encoder, storage.describe(join(folder, found.encoder)));
-  const characters = charactersOf(tokens, pairs.length, where);
+  const pretokenizer = config?.pretokenizer ?? "gpt1";
+  const parts = config?.unknown !== undefined
+    ? bpeParts(tokens, pairs, config.unknown, pretokenizer)
+    : { characters: charactersOf(tokens, pairs.length, where), merges: pairs, pretokenizer };
   let tokenizer: BpeTokenizer;
   try {
-    tokenizer = await createBpe({ characters, merges: pairs, pretokenizer: config?.pretokenizer ?? "gpt1" });
+    tokenizer = await createBpe(parts);
   } catch (error) {
     if (error instanceof SyntaxError) {
       error.message = `Cannot load the tokenizer in ${where}: ${withLine(error.message, found)}`;
@@ -117,10 +121,10 @@ function charactersOf(tokens: readonly string[], merges: number, where: string):
 async function readConfig(
   storage: Storage,
   path: string,
-): Promise<{ pretokenizer: PretokenizerName; fingerprint: string } | null> {
+): Promise<{ pretokenizer: PretokenizerName; fingerprint: string; unknown?: string | null } | null> {
   if (await storage.stat(path) === null) return null;
   const where = storage.describe(path), value = parseJson(await readText(storage, path), where);
-  const { format, pretokenizer, fingerprint } = value;
+  const { format, pretokenizer, fingerprint, unknown } = value;
   if (format === undefined) return null; // other programs have a file of this name too
   if (format !== FORMAT || typeof fingerprint !== "string") {
     throw new SyntaxError(
@@ -135,5 +139,7 @@ async function readConfig(
       } is unknown; this version has ${known}`,
     );
   }
-  return { pretokenizer: pretokenizer as PretokenizerName, fingerprint };
+  const found = { pretokenizer: pretokenizer as PretokenizerName, fingerprint };
+  // Written only for ids that are not in GPT-1's order.
+  return unknown === null || typeof unknown === "string" ? { ...found, unknown } : found;
 }

@@ -2,7 +2,7 @@
 // bytes/byte_bpe.ts and wordpiece/wordpiece.ts, what tokenizer.json may hold in hugging_face/.
 
 import { NotFound, type Storage } from "../core/storage.ts";
-import { type BpeTokenizer, END } from "./bpe.ts";
+import { type BpeTokenizer, END, UNKNOWN } from "./bpe.ts";
 import { BPE_FILES, type BpeFileNames, GPT1_FILES, loadBpe, saveBpe } from "./bpe_files.ts";
 import { type ByteBpe, createByteBpe } from "./bytes/byte_bpe.ts";
 import { loadByteBpe, saveByteBpe, TRANSFORMERS_FILES } from "./bytes/files.ts";
@@ -140,7 +140,11 @@ export async function saveTokenizerJson(
   tokenizer: AnyTokenizer,
 ): Promise<void> {
   const text = tokenizer.kind === "word-bpe"
-    ? tokenizerJsonOf({ ...tokenizer, unknown: tokenizer.tokens[0], added: [] })
+    ? tokenizerJsonOf({
+      ...tokenizer,
+      unknown: tokenizer.layout ? tokenizer.layout.unknown : UNKNOWN,
+      added: [],
+    })
     : tokenizer.kind === "byte-bpe"
     ? tokenizerJsonOf({ ...tokenizer, added: [...tokenizer.special.keys()] })
     : tokenizerJsonOf(tokenizer);

@@ -1,7 +1,7 @@
 // What Foreword knows of a tokenizer.json: one of three kinds, as plain data that the tokenizers here are made of.
 // Reading is in read.ts, writing in write.ts, the pipelines of normalizers and so on that both know in pipelines.ts.
 
-import { type BpeParts, type BpeTokenizer, createBpe, END, UNKNOWN } from "../bpe.ts";
+import { type BpeParts, bpeParts, type BpeTokenizer, createBpe } from "../bpe.ts";
 import type { WordPieceParts } from "../wordpiece/wordpiece.ts";
 
 /** BERT's tokenizer: WordPiece on BERT's words. Goes into `createWordPiece` as it is. */
@@ -49,30 +49,17 @@ export interface WordBpeDescription {
 export type TokenizerDescription = WordPieceDescription | ByteBpeDescription | WordBpeDescription;
 
 /**
- * The tokenizer of a description of GPT-1's kind. Rejects with `SyntaxError` unless its ids are laid out as in GPT-1's
- * release, which is the layout that Foreword has; `where` names the file in the message.
+ * The tokenizer of a description of GPT-1's kind, whatever the order of its ids. Rejects with `SyntaxError` if its parts
+ * contradict each other; `where` names the file in the message.
  */
 export async function createWordBpe(
   { tokens, merges, unknown, pretokenizer }: WordBpeDescription,
   where: string,
 ): Promise<BpeTokenizer> {
-  if (unknown !== UNKNOWN) {
-    throw new SyntaxError(
-      `Cannot use ${where}: its unknown token is ${JSON.stringify(unknown)}, not ${UNKNOWN}`,
-    );
+  try {
+    return await createBpe(bpeParts(tokens, merges, unknown, pretokenizer));
+  } catch (error) {
+    if (error instanceof SyntaxError) error.message = `Cannot use ${where}: ${error.message}`;
+    throw error;
   }
-  const characters = tokens.slice(1, 1 + Math.max(0, Math.floor((tokens.length - 2 - merges.length) / 2)));
-  const finals = characters.map((character) => character + END);
-  const layout = [UNKNOWN, ...characters, ...finals, ...merges.map((pair) => pair.join("")), "\n" + END];
-  const wrong = Array.from({ length: Math.max(tokens.length, layout.length) }, (_, id) => id)
-    .find((id) => tokens[id] !== layout[id]);
-  if (wrong !== undefined) {
-    throw new SyntaxError(
-      `Cannot use ${where}: id ${wrong} is ${
-        JSON.stringify(tokens[wrong] ?? null)
-      }, which is not GPT-1's layout (` +
-        `${UNKNOWN}, characters, characters${END}, merges, newline${END}); train the tokenizer here, or use its files`,
-    );
-  }
-  return await createBpe({ characters, merges, pretokenizer });
 }
