@@ -11,6 +11,7 @@ import { addPrepare } from "./commands/prepare.ts";
 import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
 import { addUse } from "./commands/use.ts";
+import { addWeights } from "./commands/weights.ts";
 import { Interrupted, say } from "./io.ts";
 import { serve } from "./prepare_workers.ts";
 
@@ -23,6 +24,7 @@ addPrepare(program, import.meta.url);
 addPretrain(program);
 addFinetune(program);
 addUse(program);
+addWeights(program);
 addInfo(program);
 addDemo(program);
 
