@@ -4,6 +4,7 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { memoryStorage } from "../src/core/memory_storage.ts";
+import { Random } from "../src/core/random.ts";
 import { sizeOf } from "../src/core/shape.ts";
 import type { Storage } from "../src/core/storage.ts";
 import { configure, type Gpt1Config, parameterSpecs } from "../src/models/gpt1.ts";
@@ -185,8 +186,9 @@ Deno.test("a folder of transformers that is not as it should be", async () => {
     [{ afn: "relu" }, 'afn is "relu"'],
     [{ layer_norm_epsilon: 1e-12 }, "layer_norm_epsilon is 1e-12"],
     [{ tie_word_embeddings: false }, "tie_word_embeddings is false"],
-    [{ n_embd: undefined }, "n_embd is missing, not a positive whole number"],
+    [{ n_embd: undefined }, "n_embd is missing, not a whole number from 1 to 2147483648"],
     [{ n_layer: 1e300 }, "n_layer is 1e+300"],
+    [{ n_layer: 2e9 }, "n_layer is 2000000000, not a whole number from 1 to 10000"],
     [{ n_head: 3 }, "n_head is 3, which does not divide n_embd 8"],
     [{ attn_pdrop: 1 }, "attn_pdrop is 1, not a rate"],
     [{ vocab_size: 27 }, "rows for 27 tokens but the tokenizer has 23"],
@@ -259,4 +261,48 @@ Deno.test("an original release that is not as it should be", async () => {
   const cut = await fresh(), bytes = await cut.read("m/params_5.npy");
   await cut.write("m/params_5.npy", [bytes.slice(0, -2)]);
   await assertRejects(() => open(cut), SyntaxError, "follow the header");
+});
+
+Deno.test("damaged and hostile folders are refused with a sentence, or are whole", async () => {
+  const config = tinyConfig(), own = await ownBytes(config);
+  const formats: [Storage, (storage: Storage) => ReturnType<typeof openOriginalGpt1>, string[]][] = [
+    [
+      await exported(writeHuggingFaceGpt1, config),
+      (storage) => openHuggingFaceGpt1(storage, "m", { tokens: 23 }),
+      ["m/config.json", "m/model.safetensors"],
+    ],
+    [
+      await exported(writeOriginalGpt1, config),
+      (storage) => openOriginalGpt1(storage, "m", { tokens: 23, heads: 2 }),
+      ["m/params_shapes.json", "m/params_7.npy"],
+    ],
+  ];
+  let whole = 0, refused = 0;
+  for (const [storage, open, paths] of formats) {
+    for (let i = 0; i < 2000; i++) {
+      const random = new Random(i, paths[0]),
+        path = paths[random.below(2)],
+        original = await storage.read(path);
+      const bytes = original.slice(), first = path.endsWith("s") ? 2400 : 300; // where the header is
+      for (let n = 1 + random.below(2); n > 0; n--) {
+        const at = random.below(Math.min(first, bytes.length)), digit = 48 + random.below(10);
+        bytes[at] = random.below(2) ? digit : bytes[at] ^ 1 << random.below(8);
+      }
+      await storage.write(path, [random.below(8) ? bytes : bytes.slice(0, random.below(bytes.length))]);
+      try {
+        const found = await open(storage);
+        if (JSON.stringify(found.config) === JSON.stringify(config)) {
+          assertEquals((await bytesOf(found.parameters)).length, own.length);
+        }
+        whole++;
+      } catch (error) {
+        const message = error instanceof SyntaxError || error instanceof RangeError ? error.message : "";
+        assert(/^Cannot [^]*; /.test(message), `${path}, mutation ${i}: ${error}`);
+        assert(message.length < 500, message);
+        refused++;
+      }
+      await storage.write(path, [original]);
+    }
+  }
+  assert(whole > 300 && refused > 1000, `${whole} whole, ${refused} refused: the mutations miss one side`);
 });

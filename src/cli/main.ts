@@ -7,6 +7,7 @@ import { Command } from "commander";
 import { addDemo } from "./commands/demo.ts";
 import { addFinetune } from "./commands/finetune.ts";
 import { addInfo } from "./commands/info.ts";
+import { addInspect } from "./commands/inspect.ts";
 import { addPrepare } from "./commands/prepare.ts";
 import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
@@ -26,6 +27,7 @@ addFinetune(program);
 addUse(program);
 addWeights(program);
 addInfo(program);
+addInspect(program);
 addDemo(program);
 
 // What the library throws with a sentence meant for people. Anything else is a defect and shows where it happened.

@@ -6,6 +6,9 @@ import { show } from "../core/shape.ts";
 import type { PublishedTensor } from "../nn/published.ts";
 import { DROPOUT, type Gpt1Config, parameterSpecs, SPECIALS, withDropout } from "./gpt1.ts";
 
+/** A bound on what a damaged file can make this build; tables have 12 entries for each block. */
+const MOST_LAYERS = 10_000;
+
 // The rows of `we`: tokens with special tokens behind them, then positions.
 function tableParts(config: Gpt1Config, tokens: string, positions: string): PublishedTensor[] {
   const { vocabSize, specials, context, channels } = config, rows = vocabSize + specials;
@@ -65,7 +68,9 @@ export function fromHuggingFaceConfig(
 ): Gpt1Config {
   const refuse = (name: string, wanted: string): never => {
     const found = JSON.stringify(json[name])?.slice(0, 60) ?? "missing";
-    throw new SyntaxError(`Cannot use ${where}: ${name} is ${found}, ${wanted}`);
+    throw new SyntaxError(
+      `Cannot use ${where}: ${name} is ${found}, ${wanted}; take the file that belongs to the weights`,
+    );
   };
   const demand = (name: string, allowed: readonly unknown[], absent: boolean): void => {
     if (json[name] === undefined ? absent : allowed.includes(json[name])) return;
@@ -75,10 +80,10 @@ export function fromHuggingFaceConfig(
   demand("afn", ["gelu"], true); // what transformers calls so here is the tanh form
   demand("layer_norm_epsilon", [1e-5], true);
   demand("tie_word_embeddings", [true], true);
-  const count = (name: string): number => {
+  const count = (name: string, most: number = 2 ** 31): number => {
     const value = json[name];
-    const fine = typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value < 2 ** 31;
-    return fine ? value : refuse(name, "not a positive whole number");
+    const fine = typeof value === "number" && Number.isSafeInteger(value) && value >= 1 && value <= most;
+    return fine ? value : refuse(name, `not a whole number from 1 to ${most}`);
   };
   const rate = (name: string): number => {
     const value = json[name] ?? DROPOUT; // as transformers does
@@ -91,7 +96,7 @@ export function fromHuggingFaceConfig(
     context: count("n_positions"),
     channels: count("n_embd"),
     heads: count("n_head"),
-    layers: count("n_layer"),
+    layers: count("n_layer", MOST_LAYERS),
     embeddingDropout: rate("embd_pdrop"),
     attentionDropout: rate("attn_pdrop"),
     residualDropout: rate("resid_pdrop"),
