@@ -25,6 +25,14 @@ async function fails(message: RegExp, line: string): Promise<void> {
   assertEquals(await place.tree("."), before, "nothing was written, lost or damaged");
 }
 
+Deno.test("the commands explain themselves", async () => {
+  for (const name of ["import", "export", "inspect"]) {
+    const { code, stdout } = await place.foreword(`${name} --help`);
+    assertEquals(code, 0);
+    for (const flag of ["--json", "--device", "--out"]) assert(stdout.includes(flag), flag);
+  }
+});
+
 Deno.test("a run comes back from either format with the same weights, and scores the same", async () => {
   await place.json("export --model base --format original --out release");
   const { format } = await place.json<{ format: string }>("import --from face --out from-face");

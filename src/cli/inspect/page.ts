@@ -134,7 +134,7 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .25rem; } h3 { font-size: 1rem; margin: 
 .text { line-height: 2; margin: 0; overflow-wrap: anywhere; }
 .text button, .key { font: inherit; color: inherit; border: 0; border-radius: 3px; padding: .1em .12em; margin: 0 1px 0 0;
   background: color-mix(in srgb, var(--heat) calc(var(--s) * 75%), transparent); }
-.key { padding: .1em .5em; margin: 0; } .text button { cursor: pointer; }
+.key { padding: .1em .5em; margin: 0; white-space: nowrap; color: var(--ink); } .text button { cursor: pointer; }
 #looks button { background: color-mix(in srgb, var(--look) calc(var(--s) * 80%), transparent); }
 .text button.later { opacity: .35; }
 button:focus-visible, .chosen { outline: 2px solid var(--ink); outline-offset: 1px; }
