@@ -12,7 +12,7 @@ import {
   writePublishedTokenizer,
   writeReleasedTokenizer,
 } from "../src/text/hugging_face/gpt1_folder.ts";
-import type { PretokenizerName } from "../src/text/standardize.ts";
+import type { PretokenizerName } from "../src/text/pretokenizers.ts";
 
 const tokenizerOf = (pretokenizer: PretokenizerName): Promise<BpeTokenizer> =>
   createBpe({

@@ -19,7 +19,7 @@ import {
   writeReleasedTokenizer,
 } from "../../text/hugging_face/gpt1_folder.ts";
 import { openTokenizer } from "../../text/open_tokenizer.ts";
-import { type PretokenizerName, pretokenizers } from "../../text/standardize.ts";
+import { type PretokenizerName, pretokenizers } from "../../text/pretokenizers.ts";
 import { openParameters, saveParameters } from "../../train/checkpoint.ts";
 import { common, type CommonFlags, disk, print, say, UsageError, whole } from "../io.ts";
 import { beginRun, chooseCheckpoint, readRun, runTokenizer } from "../run_folder.ts";

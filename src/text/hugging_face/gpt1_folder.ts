@@ -7,7 +7,7 @@ import { GPT1_FILES } from "../bpe_files.ts";
 import { END, UNKNOWN } from "../bpe.ts";
 import { TRANSFORMERS_FILES } from "../bytes/files.ts";
 import { type AnyTokenizer, openTokenizer, saveTokenizerJson } from "../open_tokenizer.ts";
-import { type PretokenizerName, pretokenizers } from "../standardize.ts";
+import { type PretokenizerName, pretokenizers } from "../pretokenizers.ts";
 import {
   encoderText,
   join,
