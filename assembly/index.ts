@@ -11,4 +11,5 @@ export * from "./dropout";
 export * from "./embedding";
 export * from "./loss";
 export * from "./gather";
+export * from "./inspection";
 export * from "./optimizer";

@@ -20,6 +20,7 @@ const SHAPES = {
   rows: [2, 4],
   packed: [2, 3, 12],
   logSums: [2, 1, 3],
+  looks: [2, 1, 3, 3],
   means: [2, 3],
   cache: [2, 5, 4],
   squares: [4, 4], // matrices without negative elements: second moments
@@ -176,6 +177,8 @@ export function randomGraph(seed: number): RandomGraph {
         ["packed"],
         attending(),
       ),
+    attentionWeights: () =>
+      record(ops.attentionWeights, [pick("packed"), lengths()], ["looks"], { heads: 1, causal: chance(0.5) }),
     cachedAttention: () => {
       const inputs = [pick("packed"), ints([2, 2], 3), ...all("cache", "cache")];
       record(ops.cachedAttention, inputs, ["tokens", "cache", "cache"], { heads: 1 });

@@ -7,10 +7,12 @@ import { Command } from "commander";
 import { addDemo } from "./commands/demo.ts";
 import { addFinetune } from "./commands/finetune.ts";
 import { addInfo } from "./commands/info.ts";
+import { addInspect } from "./commands/inspect.ts";
 import { addPrepare } from "./commands/prepare.ts";
 import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
 import { addUse } from "./commands/use.ts";
+import { addWeights } from "./commands/weights.ts";
 import { Interrupted, say } from "./io.ts";
 import { serve } from "./prepare_workers.ts";
 
@@ -23,7 +25,9 @@ addPrepare(program, import.meta.url);
 addPretrain(program);
 addFinetune(program);
 addUse(program);
+addWeights(program);
 addInfo(program);
+addInspect(program);
 addDemo(program);
 
 // What the library throws with a sentence meant for people. Anything else is a defect and shows where it happened.

@@ -61,6 +61,19 @@ export function causalAttention(
   };
 }
 
+/** What `attend` does, and the probabilities (B,H,T,T) behind it handed to `see`, for looking inside. */
+export function watchedAttention(
+  attend: Attend,
+  lengths: Value,
+  heads: number,
+  see: (probabilities: Value) => void,
+): Attend {
+  return (qkv) => {
+    see(qkv.graph.apply(ops.attentionWeights, [qkv, lengths], { heads, causal: true })[0]);
+    return attend(qkv);
+  };
+}
+
 /** Causal self-attention over a cache (B,N,C) that outlives the run, for generation. `extents` (B,2): offset, count. */
 export function cachedAttention(
   extents: Value,

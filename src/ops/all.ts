@@ -7,6 +7,7 @@ import { basic } from "./basic.ts";
 import { dropouts } from "./dropout.ts";
 import { embeddings } from "./embedding.ts";
 import { gather } from "./gather.ts";
+import { inspection } from "./inspection.ts";
 import { losses } from "./loss.ts";
 import { matmuls } from "./matmul.ts";
 import { norm } from "./norm.ts";
@@ -22,6 +23,7 @@ export const all = {
   ...dropouts,
   ...embeddings,
   ...gather,
+  ...inspection,
   ...losses,
   ...optimizer,
 } as const;

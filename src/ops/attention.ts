@@ -30,8 +30,8 @@ const dimsOf = (qkv: TensorType, { heads, causal, rate, stream }: Attending): nu
   stream,
 ];
 
-// The probabilities of one query over its keys before dropout, the log of their sum, and the dropout factors.
-function attend(
+/** For references: the probabilities of one query over its keys, before dropout, and the log of their sum. */
+export function attend(
   query: (d: number) => number,
   key: (k: number, d: number) => number,
   count: number,

@@ -7,6 +7,7 @@ import type { Storage } from "../core/storage.ts";
 import type { Model } from "../nn/model.ts";
 import { mirror, type ParameterSpec } from "../nn/parameters.ts";
 import { type Checkpoint, DamagedCheckpoint, saveCheckpoint } from "./checkpoint_folder.ts";
+import { type FloatTensor, safetensorFloats } from "./float_tensor.ts";
 import { openSafetensors, safetensors, type SafetensorsFile, type TensorSource } from "./safetensors.ts";
 import { prepareTraining } from "./trainer.ts";
 
@@ -45,6 +46,28 @@ function tensors<C, R>(
       return new Uint8Array(Float32Array.from(values).buffer);
     },
   }));
+}
+
+/**
+ * Saves parameters that come from elsewhere as the checkpoint of a run that has not trained here, without moments. `kind`
+ * is the model's. Returns the path of the checkpoint.
+ */
+export function saveParameters(
+  storage: Storage,
+  run: string,
+  parameters: readonly TensorSource[],
+  { kind, info }: { kind: string; info: unknown },
+): Promise<string> {
+  const files = { [PARAMETERS]: safetensors(parameters, { format: "foreword", model: kind }) };
+  return saveCheckpoint(storage, run, { step: 0, files, info });
+}
+
+/** The parameters of a checkpoint by name, read a range at a time. */
+export function openParameters(
+  storage: Storage,
+  checkpoint: Checkpoint,
+): Promise<ReadonlyMap<string, FloatTensor>> {
+  return safetensorFloats(storage, checkpoint.path(PARAMETERS));
 }
 
 /** Reads parameters of a checkpoint by name, for creating a model. */
