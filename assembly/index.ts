@@ -10,5 +10,6 @@ export * from "./activation";
 export * from "./dropout";
 export * from "./embedding";
 export * from "./loss";
+export * from "./lstm";
 export * from "./gather";
 export * from "./optimizer";

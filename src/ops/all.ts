@@ -8,6 +8,7 @@ import { dropouts } from "./dropout.ts";
 import { embeddings } from "./embedding.ts";
 import { gather } from "./gather.ts";
 import { losses } from "./loss.ts";
+import { recurrent } from "./lstm.ts";
 import { matmuls } from "./matmul.ts";
 import { norm } from "./norm.ts";
 import { optimizer } from "./optimizer.ts";
@@ -23,5 +24,6 @@ export const all = {
   ...embeddings,
   ...gather,
   ...losses,
+  ...recurrent,
   ...optimizer,
 } as const;
