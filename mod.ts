@@ -30,6 +30,8 @@ export * from "./src/models/gpt1.ts";
 export * from "./src/models/gpt1_feeds.ts";
 export * from "./src/models/gpt1_model.ts";
 export * from "./src/models/gpt1_plans.ts";
+export { type LstmLayer } from "./src/models/lstm_layer.ts";
+export * from "./src/models/lstm_lm.ts";
 export * from "./src/text/batches.ts";
 export * from "./src/text/bpe.ts";
 export * from "./src/text/bpe_files.ts";

@@ -20,6 +20,8 @@ const operations: Readonly<Record<string, (dims: readonly number[]) => number>> 
   matmul: product,
   matmulInto: product,
   linear: product,
+  lstm: ([b, t, c]) => 8 * b * t * c * c,
+  lstmGrad: ([b, t, c]) => 8 * b * t * c * c,
   attention: ([b, t, h, d, causal]) => 4 * b * h * d * t * (causal ? (t + 1) / 2 : t),
   linearCrossEntropy: product,
   linearCrossEntropyTrain: (dims) => 3 * product(dims),

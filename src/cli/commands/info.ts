@@ -7,6 +7,7 @@ import { Graph } from "../../graph/graph.ts";
 import { plan } from "../../graph/plan.ts";
 import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
+import { lstmSize } from "../../models/lstm_lm.ts";
 import { parameterCount } from "../../nn/parameters.ts";
 import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
 import { project } from "../../nn/layers.ts";
@@ -19,6 +20,8 @@ import { readRun } from "../run_folder.ts";
 
 interface Flags extends CommonFlags {
   readonly model: string;
+  readonly architecture: "transformer" | "lstm";
+  readonly units?: number;
   readonly vocabSize: number;
   readonly batch: number;
   readonly recompute: Recompute;
@@ -32,6 +35,11 @@ export function addInfo(program: Command): void {
       new Option("--model <name>", `a preset (${Object.keys(presets).join(", ")}) or a run folder`)
         .makeOptionMandatory(),
     )
+    .addOption(
+      new Option("--architecture <name>", "of a preset: blocks of a Transformer, or one LSTM layer")
+        .choices(["transformer", "lstm"]).default("transformer"),
+    )
+    .option("--units <n>", "size of the LSTM; as large as the preset's blocks unless given", whole(1))
     .option("--vocab-size <n>", "ids in the vocabulary, for a preset", whole(1), 8000)
     .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
     .addOption(
@@ -43,7 +51,9 @@ export function addInfo(program: Command): void {
 
 async function info(flags: Flags): Promise<void> {
   if (flags.model in presets) {
-    return await showPreset(flags, configure(flags.model as Gpt1Preset, flags.vocabSize));
+    const { architecture, units, vocabSize } = flags, preset = flags.model as Gpt1Preset;
+    const size = architecture === "lstm" ? lstmSize(preset, units) : preset;
+    return await showPreset(flags, configure(size, vocabSize));
   }
   if (!await disk.stat(flags.model)) {
     throw new UsageError(
@@ -105,18 +115,22 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
 }
 
 const describe = (
-  { layers, channels, heads, context, vocabSize, specials }: Gpt1Config,
+  { layers, channels, heads, context, vocabSize, specials, lstm }: Gpt1Config,
   parameters: number,
 ): string[] => [
-  `model        GPT-1, ${layers} layers, ${channels} channels, ${heads} heads, context ${context}`,
+  "model        " +
+  (lstm
+    ? `LSTM, ${lstm.units} units, ${channels} channels, context ${context}`
+    : `GPT-1, ${layers} layers, ${channels} channels, ${heads} heads, context ${context}`),
   `parameters   ${parameters.toLocaleString("en")} (${
     vocabSize.toLocaleString("en")
   } tokens, ${specials} special tokens)`,
 ];
 
-// Floating-point operations of one training step: products of the blocks and of the vocabulary, and attention.
-function flopsOfStep({ layers: L, channels: C, context: T, vocabSize: V }: Gpt1Config, B: number): number {
-  return 6 * (12 * L * C * C + V * C) * B * T + 12 * L * C * T * B * T;
+// Floating-point operations of one training step: products of the blocks or the LSTM and of the vocabulary, and attention.
+function flopsOfStep(config: Gpt1Config, B: number): number {
+  const { layers: L, channels: C, context: T, vocabSize: V, lstm } = config, U = lstm?.units ?? 0;
+  return 6 * (12 * L * C * C + 4 * U * U + 5 * U * C + V * C) * B * T + 12 * L * C * T * B * T;
 }
 
 // What a training step reaches of the rate of one large product; measured on steps of several sizes.

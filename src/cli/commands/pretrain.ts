@@ -4,6 +4,7 @@
 import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
+import { lstmSize } from "../../models/lstm_lm.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
@@ -30,6 +31,8 @@ interface Flags extends TrainingFlags {
   readonly validFraction?: number;
   readonly tokenizer?: string;
   readonly model?: Gpt1Preset;
+  readonly architecture?: "transformer" | "lstm";
+  readonly units?: number;
   readonly init?: string;
   readonly checkpoint?: string;
   readonly steps: number;
@@ -66,6 +69,15 @@ export function addPretrain(program: Command): void {
     .option("--valid-fraction <x>", "hold out this part of the corpus, from its end", real(0, 0.5))
     .option("--tokenizer <folder>", "a folder made by `foreword tokenizer train`")
     .addOption(new Option("--model <preset>", "size of the model").choices(Object.keys(presets)))
+    .addOption(
+      new Option("--architecture <name>", "blocks of a Transformer, or the paper's ablation: one LSTM layer")
+        .choices(["transformer", "lstm"]),
+    )
+    .option(
+      "--units <n>",
+      "size of the LSTM; unless given, as many as make it as large as the preset's blocks (the paper: 2048)",
+      whole(1),
+    )
     .option("--init <run>", "start from the parameters and the tokenizer of an earlier run")
     .option(
       "--checkpoint <name>",
@@ -185,9 +197,12 @@ interface StartingPoint {
   readonly values: ParameterValues | null;
 }
 
-async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Flags): Promise<StartingPoint> {
+async function startingPoint(flags: Flags): Promise<StartingPoint> {
+  const { init, checkpoint, tokenizer, model, architecture, units, dropout } = flags;
   if (init !== undefined) {
-    if (model !== undefined) throw new UsageError("--init brings its own size: leave --model out");
+    for (const [name, value] of Object.entries({ model, architecture, units })) {
+      if (value !== undefined) throw new UsageError(`--init brings its own size: leave --${name} out`);
+    }
     const config = await readRun(init), own = await runTokenizer(init, config);
     if (tokenizer !== undefined && (await openTokenizer(disk, tokenizer)).fingerprint !== own.fingerprint) {
       throw new UsageError(
@@ -203,8 +218,12 @@ async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Fl
   if (model === undefined) {
     throw new UsageError(`Give --model, one of ${Object.keys(presets).join(", ")}, or --init`);
   }
+  if (units !== undefined && architecture !== "lstm") {
+    throw new UsageError("--units is the size of an LSTM: add --architecture lstm, or leave it out");
+  }
   const loaded = await openTokenizer(disk, tokenizer);
-  return { config: configure(model, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
+  const size = architecture === "lstm" ? lstmSize(model, units) : model;
+  return { config: configure(size, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
 }
 
 // Everything that decides what is computed, so that resuming with other settings can be refused.
@@ -233,6 +252,7 @@ function settingsOf(flags: Flags, config: Gpt1Config) {
     tokenizer: tokenizer ?? null,
     init: init ?? null,
     model: flags.model ?? null,
+    ...(flags.architecture === "lstm" ? { architecture: "lstm", units: flags.units ?? null } : {}),
     steps,
     batch,
     accumulate,
