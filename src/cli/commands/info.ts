@@ -7,21 +7,19 @@ import { Graph } from "../../graph/graph.ts";
 import { plan } from "../../graph/plan.ts";
 import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
-import { lstmSize } from "../../models/lstm_lm.ts";
 import { parameterCount } from "../../nn/parameters.ts";
 import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
 import { project } from "../../nn/layers.ts";
 import { listCheckpoints } from "../../train/checkpoint_folder.ts";
 import { showBytes, trainingBytes } from "../../train/memory.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
+import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
 import { readRun } from "../run_folder.ts";
 
-interface Flags extends CommonFlags {
+interface Flags extends CommonFlags, ArchitectureFlags {
   readonly model: string;
-  readonly architecture: "transformer" | "lstm";
-  readonly units?: number;
   readonly vocabSize: number;
   readonly batch: number;
   readonly recompute: Recompute;
@@ -29,17 +27,12 @@ interface Flags extends CommonFlags {
 
 /** Adds the command. */
 export function addInfo(program: Command): void {
-  common(program.command("info"))
+  architectureFlags(common(program.command("info")))
     .description("Show parameters, bytes and time per step of a preset, or what a run folder holds")
     .addOption(
       new Option("--model <name>", `a preset (${Object.keys(presets).join(", ")}) or a run folder`)
         .makeOptionMandatory(),
     )
-    .addOption(
-      new Option("--architecture <name>", "of a preset: blocks of a Transformer, or one LSTM layer")
-        .choices(["transformer", "lstm"]).default("transformer"),
-    )
-    .option("--units <n>", "size of the LSTM; as large as the preset's blocks unless given", whole(1))
     .option("--vocab-size <n>", "ids in the vocabulary, for a preset", whole(1), 8000)
     .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
     .addOption(
@@ -51,9 +44,7 @@ export function addInfo(program: Command): void {
 
 async function info(flags: Flags): Promise<void> {
   if (flags.model in presets) {
-    const { architecture, units, vocabSize } = flags, preset = flags.model as Gpt1Preset;
-    const size = architecture === "lstm" ? lstmSize(preset, units) : preset;
-    return await showPreset(flags, configure(size, vocabSize));
+    return await showPreset(flags, configure(sizeOf(flags.model as Gpt1Preset, flags), flags.vocabSize));
   }
   if (!await disk.stat(flags.model)) {
     throw new UsageError(

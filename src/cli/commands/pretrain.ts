@@ -4,7 +4,6 @@
 import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
-import { lstmSize } from "../../models/lstm_lm.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
@@ -14,6 +13,7 @@ import { encodeCorpus, readTokens } from "../../text/token_file.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
 import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
+import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import {
   beginRun,
@@ -25,14 +25,12 @@ import {
 } from "../run_folder.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
-interface Flags extends TrainingFlags {
+interface Flags extends TrainingFlags, ArchitectureFlags {
   readonly corpus: string;
   readonly valid?: string;
   readonly validFraction?: number;
   readonly tokenizer?: string;
   readonly model?: Gpt1Preset;
-  readonly architecture?: "transformer" | "lstm";
-  readonly units?: number;
   readonly init?: string;
   readonly checkpoint?: string;
   readonly steps: number;
@@ -58,7 +56,7 @@ const RATES: Readonly<Record<Gpt1Preset, number>> = {
 
 /** Adds the command. */
 export function addPretrain(program: Command): void {
-  trainingFlags(program.command("pretrain"))
+  architectureFlags(trainingFlags(program.command("pretrain")))
     .description("Train a language model on text, from nothing or from an earlier run")
     .requiredOption(
       "--corpus <path>",
@@ -69,15 +67,6 @@ export function addPretrain(program: Command): void {
     .option("--valid-fraction <x>", "hold out this part of the corpus, from its end", real(0, 0.5))
     .option("--tokenizer <folder>", "a folder made by `foreword tokenizer train`")
     .addOption(new Option("--model <preset>", "size of the model").choices(Object.keys(presets)))
-    .addOption(
-      new Option("--architecture <name>", "blocks of a Transformer, or the paper's ablation: one LSTM layer")
-        .choices(["transformer", "lstm"]),
-    )
-    .option(
-      "--units <n>",
-      "size of the LSTM; unless given, as many as make it as large as the preset's blocks (the paper: 2048)",
-      whole(1),
-    )
     .option("--init <run>", "start from the parameters and the tokenizer of an earlier run")
     .option(
       "--checkpoint <name>",
@@ -218,11 +207,7 @@ async function startingPoint(flags: Flags): Promise<StartingPoint> {
   if (model === undefined) {
     throw new UsageError(`Give --model, one of ${Object.keys(presets).join(", ")}, or --init`);
   }
-  if (units !== undefined && architecture !== "lstm") {
-    throw new UsageError("--units is the size of an LSTM: add --architecture lstm, or leave it out");
-  }
-  const loaded = await openTokenizer(disk, tokenizer);
-  const size = architecture === "lstm" ? lstmSize(model, units) : model;
+  const size = sizeOf(model, flags), loaded = await openTokenizer(disk, tokenizer);
   return { config: configure(size, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
 }
 
