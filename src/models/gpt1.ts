@@ -5,7 +5,7 @@
 // an LSTM layer stands in place of the blocks (lstm_layer.ts); nothing else differs then.
 
 import type { Value } from "../graph/graph.ts";
-import { addLayerNorm, type Attend, dropout, embed, gelu, linear, type Recur } from "../nn/layers.ts";
+import { addLayerNorm, dropout, embed, gelu, linear } from "../nn/layers.ts";
 import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
 import { type Recompute, recomputed } from "../nn/recompute.ts";
 import { type LstmLayer, lstmLayer, lstmSpecs } from "./lstm_layer.ts";
@@ -136,9 +136,9 @@ export function parameterSpecs(config: Gpt1Config, classifier: number | null = n
 /** What `hidden` needs besides parameters: how to look back, and random numbers when training. */
 export interface Forward {
   /** Causal self-attention between the two projections: (B,T,3C) to (B,T,C). */
-  readonly attend: Attend;
+  readonly attend: (qkv: Value) => Value;
   /** The way through the steps of an LSTM, for a model with one: (B,T,4U) and weights (U,4U) to states (B,T,U). */
-  readonly recur?: Recur;
+  readonly recur?: (gates: Value, weights: Value) => Value;
   /** [seed, draw] (2), or `null` for no dropout. */
   readonly rng: Value | null;
   /** What the backward pass computes again; nothing unless given. */
