@@ -5,14 +5,14 @@ import { openWasm } from "../src/backends/wasm/device.ts";
 import { createGpt1 } from "../src/models/gpt1_model.ts";
 import { generateTokens } from "../src/train/generate.ts";
 import { alternate } from "./measure.ts";
-import type { Measured } from "./report.ts";
+import type { Row, Settings } from "./report.ts";
 import { sizes, tokensFor } from "./sizes.ts";
 
 const BATCHES = [1, 8];
 
 /** Tokens a second of every size. */
-export async function* benchDecode(threads: readonly number[]): AsyncGenerator<Measured, void, undefined> {
-  for (const { name, config } of sizes) {
+export async function* benchDecode({ threads, quick }: Settings): AsyncGenerator<Row, void, undefined> {
+  for (const { name, config } of sizes(quick)) {
     for (const count of threads) {
       using device = await openWasm({ threads: count });
       using model = await createGpt1(device, config, { seed: 1 });
@@ -24,7 +24,8 @@ export async function* benchDecode(threads: readonly number[]): AsyncGenerator<M
         await tokens.return();
         yield {
           bench: "decode",
-          name: `${name} batch ${batch}`,
+          name: `decode-${name}-batch-${batch}`,
+          runtime: "deno",
           threads: count,
           unit: "tokens/s",
           value: batch / seconds,

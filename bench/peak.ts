@@ -1,7 +1,7 @@
 // What this machine can reach in WASM: a loop of nothing but multiply-adds on registers, and a loop of nothing but loads
-// and stores over as many bytes as the timed ops work on, so that caches help both alike. Both run like kernels, on the
-// library's own threads and barrier, with the same vector instructions. They are too special for the library, so they are
-// compiled here.
+// and stores over as many bytes as the op that it is compared with works on, so that caches help both alike. Both run
+// like kernels, on the library's own threads and barrier, with the same vector instructions. They are too special for the
+// library, so they are compiled here.
 
 import asc from "assemblyscript/asc";
 import { CONTROL_WORDS, type Kernels, replayStep } from "../src/backends/wasm/replay.ts";
@@ -10,7 +10,8 @@ import { startPool } from "../src/backends/wasm/pool.ts";
 import { alternate } from "./measure.ts";
 
 const ACCUMULATORS = 12, FLOPS = 2 * 4 * ACCUMULATORS; // in a round: enough to hide the latency of two units
-const ROUNDS = 2_000_000, BYTES = 2048 * 768 * 4, BLOCK = 2 ** 16, CONTROL = 4096 - 256;
+const ROUNDS = 2_000_000, BLOCK = 2 ** 12, CONTROL = 4096 - 256;
+const COPIED = 2 ** 28; // bytes read and written in a turn, however few of them there are
 
 const each = (text: (i: number) => string): string =>
   Array.from({ length: ACCUMULATORS }, (_, i) => text(i)).join(" ");
@@ -31,11 +32,13 @@ export function multiplyAdd(x: usize, pass: i32, begin: i32, end: i32): void {
   }
 }
 
-export function copy(x: usize, y: usize, pass: i32, begin: i32, end: i32): void {
-  for (let at = <usize>begin * ${BLOCK}; at < <usize>end * ${BLOCK}; at += 64) {
-    const from = x + at, to = y + at;
-    v128.store(to, v128.load(from)), v128.store(to, v128.load(from, 16), 16);
-    v128.store(to, v128.load(from, 32), 32), v128.store(to, v128.load(from, 48), 48);
+export function copy(x: usize, y: usize, times: i32, pass: i32, begin: i32, end: i32): void {
+  for (; times > 0; times--) {
+    for (let at = <usize>begin * ${BLOCK}; at < <usize>end * ${BLOCK}; at += 64) {
+      const from = x + at, to = y + at;
+      v128.store(to, v128.load(from)), v128.store(to, v128.load(from, 16), 16);
+      v128.store(to, v128.load(from, 32), 32), v128.store(to, v128.load(from, 48), 48);
+    }
   }
 }`;
 
@@ -59,46 +62,47 @@ async function compile(shared: boolean): Promise<WebAssembly.Module> {
   throw new Error("Cannot measure the machine: this engine has no WebAssembly SIMD");
 }
 
-/** What the machine reaches on some threads. */
-export interface Peaks {
+/** The loops on some threads. */
+export interface Peak extends Disposable {
   /** Floating-point operations a second. */
-  readonly flops: number;
-  /** Bytes a second, read and written. */
-  readonly bytes: number;
+  flops(): Promise<number>;
+  /** Bytes a second, read and written, of copying within a working set of `bytes`. */
+  copy(bytes: number): Promise<number>;
 }
 
-/** Measures what the machine reaches. */
-export async function measurePeaks(threads: number): Promise<Peaks> {
+/** Makes the loops ready. */
+export async function openPeak(threads: number): Promise<Peak> {
   const memory = new Memory(threads > 1, 4096), module = await compile(threads > 1);
   const { exports } = await WebAssembly.instantiate(module, { env: { memory: memory.wasm } });
-  const { address: x } = memory.allocate(BYTES, "the source"),
-    { address: y } = memory.allocate(BYTES, "the copy");
   const pool = threads > 1 ? await startPool(module, memory.wasm, CONTROL, threads) : null;
   const control = memory.ints(CONTROL, CONTROL_WORDS);
-  const job = (id: number, kernel: string, pointers: readonly number[], rows: number) => {
-    const step = { kernel, args: [...pointers, 0, 0, 0], rows: [rows], workspaceAt: -1 };
-    pool?.order({ type: "bind", id, steps: [step], workspace: 0, stride: 0 });
-    return () => {
-      pool?.order({ type: "run", id });
+  let id = 0;
+  const secondsOf = async (kernel: string, args: readonly number[], rows: number): Promise<number> => {
+    const step = { kernel, args: [...args, 0, 0, 0], rows: [rows], workspaceAt: -1 }, bound = id++;
+    pool?.order({ type: "bind", id: bound, steps: [step], workspace: 0, stride: 0 });
+    const [seconds] = await alternate([() => {
+      pool?.order({ type: "run", id: bound });
       return Promise.resolve(replayStep(exports as unknown as Kernels, step, 0, threads, control));
-    };
+    }], { seconds: 0.5 });
+    pool?.order({ type: "forget", id: bound });
+    return seconds;
   };
-  try {
-    const [calculating, copying] = await alternate([
-      job(0, "multiplyAdd", [x], threads),
-      job(1, "copy", [x, y], BYTES / BLOCK),
-    ]);
-    return { flops: threads * ROUNDS * FLOPS / calculating, bytes: 2 * BYTES / copying };
-  } finally {
-    pool?.close();
-  }
-}
-
-const measured = new Map<number, Promise<Peaks>>();
-
-/** `measurePeaks`, once for each number of threads. */
-export function peaks(threads: number): Promise<Peaks> {
-  let found = measured.get(threads);
-  if (!found) measured.set(threads, found = measurePeaks(threads));
-  return found;
+  return {
+    flops: async () => {
+      const block = memory.allocate(256 * threads, "the accumulators");
+      const seconds = await secondsOf("multiplyAdd", [block.address], threads);
+      memory.release(block);
+      return threads * ROUNDS * FLOPS / seconds;
+    },
+    copy: async (bytes) => {
+      const rows = Math.max(threads, Math.round(bytes / 2 / BLOCK)), half = rows * BLOCK;
+      const times = Math.max(1, Math.round(COPIED / (2 * half)));
+      const x = memory.allocate(half, "the source"), y = memory.allocate(half, "the copy");
+      const seconds = await secondsOf("copy", [x.address, y.address, times], rows);
+      memory.release(x);
+      memory.release(y);
+      return times * 2 * half / seconds;
+    },
+    [Symbol.dispose]: () => pool?.close(),
+  };
 }

@@ -1,97 +1,98 @@
-// Training steps and forward passes of whole models: time, tokens a second, effective GFLOP/s, and which ops take the
-// time. For the latter each family's steps of the gradient plan are timed alone, as a plan of their own on the same
-// buffers; what such a plan computes is meaningless, how long it takes is not.
+// Training steps and forward passes of whole models: time, tokens a second, effective GFLOP/s, how near the step comes to
+// what its operations would take at the rate of the product, and which ops take the time. Dropout is off, and on for one
+// more row. In other runtimes steps are timed by a contest; the full GPT-1 is trained on all threads only.
 
-import type { Device, Feeds } from "../src/backends/backend.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
-import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
-import { activation } from "../src/ops/activation.ts";
-import { attentions } from "../src/ops/attention.ts";
-import { basic } from "../src/ops/basic.ts";
-import { dropouts } from "../src/ops/dropout.ts";
-import { embeddings } from "../src/ops/embedding.ts";
-import { gather } from "../src/ops/gather.ts";
-import { losses } from "../src/ops/loss.ts";
-import { matmuls } from "../src/ops/matmul.ts";
-import { norm } from "../src/ops/norm.ts";
-import { pretrainingSource } from "../src/tasks/language.ts";
-import { train } from "../src/train/trainer.ts";
-import { gpt1Optimizer, stepBlock, updatePlan } from "../src/train/update.ts";
+import { DROPOUT, withDropout } from "../src/models/gpt1.ts";
+import { createGpt1 } from "../src/models/gpt1_model.ts";
+import type { Device } from "../src/backends/backend.ts";
+import { familyShares } from "./families.ts";
+import { modelJob, operands, PRODUCT, productFlops, productJob, withJob } from "./jobs.ts";
 import { alternate } from "./measure.ts";
-import { peaks } from "./peak.ts";
-import type { Measured } from "./report.ts";
-import { type Size, sizes, tokensFor, trainingFlops } from "./sizes.ts";
+import { openPeak } from "./peak.ts";
+import { productProgram } from "./product.ts";
+import { raceAll } from "./race.ts";
+import { remark, type Row, type Settings } from "./report.ts";
+import { findRuntimes, flagRatio } from "./runtimes.ts";
+import { allSizes, type Size, sizes, trainingFlops } from "./sizes.ts";
+import { training } from "./training.ts";
 
-const families = {
-  matmul: matmuls,
-  attention: attentions,
-  loss: losses,
-  norm,
-  activation,
-  dropout: dropouts,
-  embedding: embeddings,
-  basic,
-  gather,
-};
-const familyOf = (op: string): string =>
-  Object.entries(families).find(([, ops]) => op in ops)?.[0] ?? "other ops";
+const PRODUCTS = 10; // in a turn
+const LARGE = 5e11; // operations of a step from which on repetitions are few
 
-// Seconds of each family of ops in a training step.
-async function familySeconds(
-  device: Device,
-  model: Gpt1,
-  feeds: Feeds,
-  batch: number,
-): Promise<Map<string, number>> {
-  const { plan } = model.gradient({ batch, length: model.context, language: true }), { store } = model;
-  const update = device.load(updatePlan(model.layout, gpt1Optimizer), store);
-  const groups = stepBlock(gpt1Optimizer, 0, 1); // a step of size 0: parameters stay
-  const [updating] = await alternate([() => update.run({ groups })], { least: 3 });
-  const present = [...Map.groupBy(plan.steps, ({ op }) => familyOf(op))]
-    .map(([family, steps]) => ({ family, program: device.load({ ...plan, steps }, store) }));
-  const none = device.load({ ...plan, steps: [] }, store);
-  const programs = [none, ...present.map(({ program }) => program)];
-  const [feeding, ...times] = await alternate(programs.map((program) => () => program.run(feeds)), {
-    least: 3,
-  });
-  for (const program of [update, ...programs]) program.free();
-  return new Map([
-    ...present.map(({ family }, i) => [family, Math.max(0, times[i] - feeding)] as const),
-    ["optimizer", updating] as const,
-  ]);
+// Milliseconds of an update with dropout.
+async function withDropoutOn(device: Device, { config, batch }: Size, least: number): Promise<number> {
+  using model = await createGpt1(device, withDropout(config, DROPOUT), { seed: 1 });
+  const { update, end } = training(model, batch);
+  const [seconds] = await alternate([update], { seconds: 0, least });
+  await end();
+  return 1000 * seconds;
 }
 
-async function* benchSize(size: Size, threads: number): AsyncGenerator<Measured, void, undefined> {
-  const { name, config, batch } = size, length = config.context, at = { bench: "step", threads } as const;
+async function* benchSize(size: Size, threads: number, peak: number): AsyncGenerator<Row, void, undefined> {
+  const { name, config, batch } = size, at = { bench: "step", runtime: "deno", threads } as const;
+  const flops = trainingFlops(size), large = flops > LARGE;
   using device = await openWasm({ threads });
   using model = await createGpt1(device, config, { seed: 1 });
-  const source = pretrainingSource(config, tokensFor(config, 200_000), { batch, seed: 1 });
-  const schedule = { name: "warmup_constant", learningRate: 1e-4, warmup: 0, steps: Infinity } as const;
-  const steps = train(model, source, { schedule, optimizer: gpt1Optimizer, seed: 1 });
-  const { feeds } = source.next().micro[0], scores = model.scores({ batch, length, language: true });
-  const [training, forward] = await alternate([() => steps.next(), () => scores.run(feeds)], { seconds: 4 });
-  await steps.return();
+  const { update, forward, feeds, end } = training(model, batch);
+  const product = productProgram(device, PRODUCT, PRODUCTS), [a, b] = operands(PRODUCT);
+  const often = { seconds: large ? 0 : 4, least: large ? 2 : 3 };
+  const [updates, passes, products] = await alternate([update, forward, () => product.run({ a, b })], often);
+  await end();
 
-  const peak = (await peaks(threads)).flops, tokens = batch * length;
-  const kinds = [["train", training, trainingFlops(size)], [
-    "forward",
-    forward,
-    trainingFlops(size) / 3,
-  ]] as const;
-  for (const [kind, seconds, flops] of kinds) {
-    yield { ...at, name: `${name} ${kind}`, unit: "ms", value: 1000 * seconds };
-    yield { ...at, name: `${name} ${kind}`, unit: "tokens/s", value: tokens / seconds };
-    const rate = flops / seconds;
-    yield { ...at, name: `${name} ${kind}`, unit: "GFLOP/s", value: rate / 1e9, peakShare: rate / peak };
+  const gemm = PRODUCTS * productFlops(PRODUCT) / products;
+  const kinds = [["train", updates, flops], ["forward", passes, flops / 3]] as const;
+  for (const [kind, seconds, work] of kinds) {
+    const row = { ...at, name: `${kind}-${name}` }, rate = work / seconds;
+    yield { ...row, unit: "ms", value: 1000 * seconds };
+    yield { ...row, name: `${row.name}-tokens`, unit: "tokens/s", value: batch * config.context / seconds };
+    yield { ...row, name: `${row.name}-flops`, unit: "GFLOP/s", value: rate / 1e9, peakShare: rate / peak };
+    yield { ...row, name: `${row.name}-gemm-bound`, unit: "%", value: 100 * rate / gemm };
   }
-  const shares = await familySeconds(device, model, { ...feeds, rng: Int32Array.of(1, 0) }, batch);
-  const total = shares.values().reduce((sum, seconds) => sum + seconds, 0);
-  for (const [family, seconds] of [...shares].toSorted((a, b) => b[1] - a[1])) {
-    yield { ...at, name: `${name} train: share of ${family}`, unit: "%", value: 100 * seconds / total };
+  if (large) return;
+  for (const [family, share] of await familyShares(device, model, feeds, batch, 3)) {
+    yield { ...at, name: `train-${name}-share-${family}`, unit: "%", value: 100 * share };
+  }
+  yield { ...at, name: `train-${name}-dropout`, unit: "ms", value: await withDropoutOn(device, size, 3) };
+}
+
+// Updates and forward passes in every runtime, in turns, with each runtime's own product for its bound.
+async function* benchRuntimes(
+  { threads, quick, node, note }: Settings,
+): AsyncGenerator<Row, void, undefined> {
+  await using runtimes = await findRuntimes(node);
+  const { entrants, versions } = runtimes;
+  note(versions);
+  const raced = (least: number) => (folder: string): Promise<Map<string, number>> =>
+    raceAll(entrants, folder, { least });
+  for (const count of threads) {
+    const products = await withJob(productJob(PRODUCT, count, PRODUCTS), raced(5));
+    for (const size of sizes(quick)) {
+      for (const kind of ["train", "forward"] as const) {
+        const work = trainingFlops(size) / (kind === "train" ? 1 : 3);
+        const found = await withJob(modelJob(size, kind, count), raced(3));
+        for (const [runtime, seconds] of found) {
+          const row = { bench: "step", name: `${kind}-${size.name}-in-turns`, runtime, threads: count };
+          yield { ...row, unit: "ms", value: 1000 * seconds, ...flagRatio(found, runtime) };
+          const bound = work / (PRODUCTS * productFlops(PRODUCT) / products.get(runtime)!);
+          yield { ...row, name: `${row.name}-gemm-bound`, unit: "%", value: 100 * bound / seconds };
+        }
+      }
+    }
   }
 }
 
 /** Training and forward steps of every size. */
-export async function* benchSteps(threads: readonly number[]): AsyncGenerator<Measured, void, undefined> {
-  for (const size of sizes) for (const count of threads) yield* benchSize(size, count);
+export async function* benchSteps(settings: Settings): AsyncGenerator<Row, void, undefined> {
+  const most = Math.max(...settings.threads);
+  for (const threads of settings.threads) {
+    using loops = await openPeak(threads);
+    const peak = await loops.flops();
+    for (const size of allSizes(settings.quick)) {
+      if (trainingFlops(size) > LARGE && threads < most) continue;
+      remark(`step ${size.name} on ${threads} thread${threads === 1 ? "" : "s"}`);
+      yield* benchSize(size, threads, peak);
+    }
+  }
+  yield* benchRuntimes(settings);
 }

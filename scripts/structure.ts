@@ -180,7 +180,7 @@ async function readSources(root: URL): Promise<Map<string, string>> {
   const walk = async (folder: string): Promise<void> => {
     for await (const { name, isDirectory } of Deno.readDir(new URL(`${folder}/`, root))) {
       const path = `${folder}/${name}`;
-      if (isDirectory && name !== "generated") await walk(path);
+      if (isDirectory && name !== "generated" && name !== "node_modules") await walk(path);
       if (/\.(ts|wgsl)$/.test(name)) await read(path);
     }
   };

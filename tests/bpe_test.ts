@@ -8,7 +8,7 @@ import { NotFound } from "../src/core/storage.ts";
 import { type BpeTokenizer, createBpe } from "../src/text/bpe.ts";
 import { GPT1_FILES, loadBpe, saveBpe } from "../src/text/bpe_files.ts";
 import { trainBpe } from "../src/text/bpe_train.ts";
-import { words } from "../src/text/standardize.ts";
+import { words } from "../src/text/pretokenizers.ts";
 
 const TINY = {
   characters: ["l", "o", "w", "e", "r", "<", "/", ">"],
@@ -255,8 +255,16 @@ Deno.test("damaged tokenizer files are refused, each with its reason", async () 
     ["vocab.bpe", (text) => text.replace("#version: 0.2\n", ""), "first line should be a version"],
     ["vocab.bpe", (text) => text.replace("l o\n", "l o x\n"), 'line 2 is "l o x"'],
     ["vocab.bpe", (text) => text.replace("l o\n", "\n"), 'line 2 is ""'],
-    ["vocab.bpe", (text) => text.replace("lo w", "lx w"), "Merge 1 (lx w) uses lx, which is neither"],
-    ["vocab.bpe", (text) => text.replace("lo w", "lo x"), "Merge 1 (lo x) uses x, which is neither"],
+    [
+      "vocab.bpe",
+      (text) => text.replace("lo w", "lx w"),
+      "line 3 of vocab.bpe (lx w) uses lx, which is neither",
+    ],
+    [
+      "vocab.bpe",
+      (text) => text.replace("lo w", "lo x"),
+      "line 3 of vocab.bpe (lo x) uses x, which is neither",
+    ],
     ["vocab.bpe", (text) => text.replace("lo w", "o</w> w"), "continues o</w>, which ends a word"],
     ["vocab.bpe", (text) => text.replace("lo w", "l o"), 'Token "lo" has two ids'],
     ["vocab.bpe", (text) => text.replace("l o\nlo w\ne r</w>", "< /\n</ w\n</w >"), "spells out the mark"],

@@ -2,6 +2,10 @@
 // made, and its errors.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Random } from "../src/core/random.ts";
+import { folder } from "../src/platform/fs.ts";
+import { openTokenizer } from "../src/text/open_tokenizer.ts";
+import { readPrepared } from "../src/text/prepare/prepared.ts";
 import { makePlace, type Place } from "./cli_support.ts";
 
 const MAIN = new URL("../src/cli/main.ts", import.meta.url).pathname;
@@ -79,6 +83,50 @@ Deno.test("prepare: threads, a stream and an interrupted run give the same ids, 
       "pretrain --corpus one --tokenizer tok --model nano --steps 2 --batch 2 --out run",
     );
     assertEquals(trained.steps, 2);
+  });
+});
+
+Deno.test("prepare: killed at any moment and started again, it gives the same files", async () => {
+  await withCorpus(async (place) => {
+    const seed = Number(Deno.env.get("FOREWORD_CRASH_SEED") ?? Date.now() % 2 ** 32);
+    const random = new Random(seed, "prepare");
+    const delays = Array.from({ length: 4 }, () => 150 + random.below(700));
+    console.log(`seed ${seed}: killed after ${delays.join(", ")} ms`);
+    const files = async (of: string) =>
+      Object.entries(await place.tree(of)).map(([name, bytes]) => [name.slice(of.length), bytes]).sort();
+    for (const [name, flag] of [["all", ""], ["kept", "--drop-duplicates"]]) {
+      const line = `prepare in.jsonl --tokenizer tok --shard-mb 1 ${flag}`, killed = `${name}-killed`;
+      await place.json(`${line} --threads 1 --out ${name}`);
+      for (const delay of delays.splice(0, 2)) {
+        const child = place.start(`${line} --threads 2 --out ${killed}`);
+        const timer = setTimeout(() => child.kill("SIGKILL"), delay);
+        await child.output();
+        clearTimeout(timer);
+      }
+      await place.json(`${line} --out ${killed}`);
+      assertEquals(await files(killed), await files(name));
+    }
+  });
+});
+
+Deno.test("prepare: every kind of tokenizer, with its separator, and a model trained on it", async () => {
+  await withCorpus(async (place) => {
+    await place.json("tokenizer train --corpus corpus.txt --type byte-bpe --vocab-size 300 --out bytes");
+    await place.json("tokenizer train --corpus corpus.txt --type wordpiece --vocab-size 200 --out pieces");
+    const lines = (await place.read("in.jsonl")).split("\n").slice(0, 3);
+    const texts = lines.map((line) => JSON.parse(line).text);
+    await place.write("few.jsonl", lines.join("\n"));
+    for (
+      const [name, flags, after] of [["bytes", "", [299]], ["pieces", "--separator [SEP]", [3]]] as const
+    ) {
+      await place.json(`prepare few.jsonl --tokenizer ${name} ${flags} --out of-${name}`);
+      const storage = folder(place.path), tokenizer = await openTokenizer(storage, name);
+      const { tokens, index } = await readPrepared(storage, `of-${name}`, tokenizer);
+      assertEquals(Array.from(tokens), texts.flatMap((text) => [...tokenizer.encode(text), ...after]), name);
+      assertEquals([index.documents, index.separator], [texts.length, after[0]]);
+    }
+    const run = "pretrain --corpus of-bytes --tokenizer bytes --model nano --steps 2 --batch 2 --out run";
+    assertEquals((await place.json<{ steps: number }>(run)).steps, 2);
   });
 });
 

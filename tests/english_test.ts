@@ -7,11 +7,12 @@ import { memoryStorage } from "../src/core/memory_storage.ts";
 import { BPE_FILES, loadBpe, saveBpe } from "../src/text/bpe_files.ts";
 import { createBpe } from "../src/text/bpe.ts";
 import { PYTHON_SPACE } from "../src/text/clean/spaces.ts";
+import { cached } from "../src/text/cached.ts";
 import { standardize } from "../src/text/clean/standardize.ts";
 import { ENGLISH_EXCEPTIONS } from "../src/text/english/english_exceptions.ts";
 import { englishTokens } from "../src/text/english/english_tokens.ts";
 import { gpt1Words } from "../src/text/english/gpt1_words.ts";
-import { cachedByChunk, chunkSplitter, type TokenizerRules } from "../src/text/english/rule_tokenizer.ts";
+import { chunkSplitter, type TokenizerRules } from "../src/text/english/rule_tokenizer.ts";
 import { isSpace } from "../src/text/english/spans.ts";
 import published from "./fixtures/english_tokens.json" with { type: "json" };
 
@@ -201,9 +202,9 @@ Deno.test("rule engine: what wins over what", () => {
   for (const [chunk, tokens] of table) assertEquals(split(chunk), tokens, chunk);
 });
 
-Deno.test("cachedByChunk remembers what is in use and forgets the rest", () => {
+Deno.test("cached remembers what is in use and forgets the rest", () => {
   let made = 0;
-  const length = cachedByChunk((chunk) => (made++, [chunk.length]));
+  const length = cached((chunk) => (made++, [chunk.length]));
   assertEquals([length("one"), length("one"), made], [[3], [3], 1]);
   for (let i = 0; i < 3 * 2 ** 16; i++) length(`${i % 2 === 0 ? "one" : i}`);
   assertEquals(made, 1 + 1.5 * 2 ** 16);

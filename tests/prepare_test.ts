@@ -6,6 +6,8 @@ import { memoryStorage } from "../src/core/memory_storage.ts";
 import { Random } from "../src/core/random.ts";
 import type { Storage } from "../src/core/storage.ts";
 import { trainBpe } from "../src/text/bpe_train.ts";
+import { trainByteBpe } from "../src/text/bytes/train.ts";
+import { specialTokens } from "../src/text/open_tokenizer.ts";
 import { utf8 } from "../src/text/prepare/byte_streams.ts";
 import { type CorpusSource, findSources, readSource } from "../src/text/prepare/documents.ts";
 import { type Filters, isDenied, keepAll } from "../src/text/prepare/filters.ts";
@@ -13,6 +15,7 @@ import { NearDuplicates, resemblance, Signature } from "../src/text/prepare/near
 import { divide, utf8Length } from "../src/text/prepare/prepare.ts";
 import { readPrepared } from "../src/text/prepare/prepared.ts";
 import { handOf, type PrepareHand, type PrepareRun, runPreparation } from "../src/text/prepare/run.ts";
+import { trainWordPiece } from "../src/text/wordpiece/train.ts";
 
 const LEARNT = "the quick brown fox jumps over the lazy dog, the fox and the dog 0123456789";
 const tokenizer = await trainBpe([LEARNT], { vocabSize: 78 });
@@ -253,4 +256,47 @@ Deno.test("bad input is refused with its place", async () => {
     RangeError,
     "with another separator",
   );
+});
+
+Deno.test("every kind of tokenizer: ids are those of each document, and the separator", async () => {
+  const documents = [
+    "The fox, the dog!\n\nIt's\r\nlazy  ",
+    " 0123\n",
+    "",
+    "caf\u00e9 \u4f4e \ud83d\ude00\tfox",
+    "\ufeffdog <|endoftext|>",
+  ];
+  const texts = [LEARNT, ...documents], size = { vocabSize: 300, minFrequency: 1 };
+  const kinds = [
+    await trainBpe(texts, { vocabSize: 100, minFrequency: 1, pretokenizer: "gpt1" }),
+    await trainByteBpe(texts, size),
+    await trainWordPiece(texts, { vocabSize: 120, minFrequency: 1, lowerCase: true }),
+  ];
+  const storage = memoryStorage({ "in.jsonl": jsonl(documents), "in.txt": documents[0] });
+  for (const tokenizer of kinds) {
+    const separator = [...specialTokens(tokenizer).values()].at(0) ?? null, folder = `of-${tokenizer.kind}`;
+    const after = separator === null ? [] : [separator];
+    const sources = [...await findSources(storage, "in.jsonl"), ...await findSources(storage, "in.txt")];
+    const run = { ...runOf(sources, { folder, separator, shardBytes: 40 }), tokenizer };
+    await runPreparation(storage, run, [handOf(storage, folder, tokenizer, run)]);
+    const { tokens, index } = await readPrepared(storage, folder, tokenizer);
+    // A carriage return is no line break of its own in a corpus.
+    const expected = [...documents, documents[0]].flatMap((text) => [
+      ...tokenizer.encode(text.replaceAll("\r\n", "\n")),
+      ...after,
+    ]);
+    assertEquals(Array.from(tokens), expected, tokenizer.kind);
+    assertEquals([index.documents, index.separator], [documents.length + 1, separator]);
+  }
+});
+
+Deno.test("what a killed process left behind neither stops the next one nor stays", async () => {
+  const storage = memoryStorage({ "a.txt": "the fox", "out/.tmp-plan.json-1": "{" });
+  const run = runOf(await findSources(storage, "a.txt"));
+  await prepare(storage, run);
+  await storage.write("out/.tmp-shard-00000.tokens-2", [new Uint8Array(9)]);
+  await storage.remove("out/shard-00000.tokens");
+  await prepare(storage, run);
+  const names = (await storage.list("out")).map(({ name }) => name);
+  assertEquals(names, ["index.json", "plan.json", "shard-00000.tokens", "shard-00000.tokens.json"]);
 });

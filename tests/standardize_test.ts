@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { standardize } from "../src/text/clean/standardize.ts";
-import { words } from "../src/text/standardize.ts";
+import { words } from "../src/text/pretokenizers.ts";
 
 const FIXTURES = [
   ['He said—"Wait…"', 'He said - " Wait... "'],

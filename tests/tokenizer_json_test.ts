@@ -11,7 +11,7 @@ import { createWordBpe, type TokenizerDescription } from "../src/text/hugging_fa
 import { WORDS_NORMALIZER, WORDS_PRETOKENIZER } from "../src/text/hugging_face/pipelines.ts";
 import { parseTokenizerJson } from "../src/text/hugging_face/read.ts";
 import { tokenizerJsonOf } from "../src/text/hugging_face/write.ts";
-import { words } from "../src/text/standardize.ts";
+import { words } from "../src/text/pretokenizers.ts";
 import { loadWordPiece } from "../src/text/wordpiece/files.ts";
 import { createWordPiece } from "../src/text/wordpiece/wordpiece.ts";
 

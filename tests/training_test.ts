@@ -4,8 +4,15 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { memoryStorage } from "../src/core/memory_storage.ts";
 import { Random } from "../src/core/random.ts";
+import { trainByteBpe } from "../src/text/bytes/train.ts";
 import { learnByteMerges } from "../src/text/training/byte_merges.ts";
 import { countWords } from "../src/text/training/word_counts.ts";
+
+const FIXTURE = `${Deno.env.get("FOREWORD_DATA") ?? ""}/tok/bpe-train-fixture`;
+const present = await Deno.stat(`${FIXTURE}/corpus.en`).then(() => true, () => false);
+if (!present) {
+  console.log("skipped: a published example of training (no tok/bpe-train-fixture in FOREWORD_DATA)");
+}
 
 /** All pairs counted again before every merge; the most frequent first, the greatest among equals. */
 function mergesByDefinition(frequency: ReadonlyMap<string, number>, wanted: number): [string, string][] {
@@ -114,4 +121,16 @@ Deno.test("counting fails with the error of the texts and leaves no shards", asy
     RangeError,
     "at least 1",
   );
+});
+
+Deno.test({ name: "a published example, merge for merge", ignore: !present }, async () => {
+  const read = (name: string) => Deno.readTextFile(`${FIXTURE}/${name}`);
+  const { merges, tokens } = await trainByteBpe([await read("corpus.en")], {
+    vocabSize: 500,
+    special: ["<|endoftext|>"],
+  });
+  const published = (await read("train-bpe-reference-merges.txt")).trimEnd().split("\n");
+  assertEquals(merges.map((pair) => pair.join(" ")), published);
+  const vocabulary = JSON.parse(await read("train-bpe-reference-vocab.json")); // with the special token first
+  assertEquals(new Set(tokens), new Set(Object.keys(vocabulary)));
 });

@@ -6,5 +6,7 @@ export { countFields } from "./engine";
 export { addPairs } from "./pairs";
 export { splitGpt2 } from "./split_gpt2";
 export { encodePieces } from "./encode";
+export { encodeChunks, findChunks, rememberChunk } from "./chunks";
+export { mergeSymbols } from "./merge";
 export { firstInvalid } from "./utf8";
 export { decodeIds, measureIds } from "./decode";

@@ -40,9 +40,10 @@ function contraction(at: usize): u32 {
 
 /**
  * Writes the address of the beginning of each piece of the text in [at, end) to `starts`, u32, and returns their
- * number. Behind the last comes one more address: `end` if the text is `final`, else where the text begins that can only
- * be split when more of it is known (that piece is not counted). The text begins a piece and is valid UTF-8; of the 64
- * bytes behind `end`, which are read, 16 are overwritten. `starts` has room for a piece at each byte, and five more.
+ * number. Behind the last comes one more address: `end` if the text is `final`, else where the text begins that can
+ * only be split when more of it is known (that piece is not counted). The text begins a piece and is valid UTF-8. Of
+ * the 64 bytes behind `end`, which are read, 16 are overwritten; `starts` has room for a piece at each byte, and five
+ * more.
  */
 export function splitGpt2(at: usize, end: usize, final: bool, classes: usize, starts: usize): u32 {
   v128.store(end, i64x2.splat(0));

@@ -13,15 +13,14 @@ export interface LstmLayer {
   readonly units: number;
 }
 
-// Embeddings start at a deviation of 0.02, a fiftieth of what a norm would make of them, and no norm stands before the
-// gates: weights of this deviation let the inputs count from the start.
-const INPUT_DEVIATION = 1;
-
 /** Parameters of a layer between channels E, in order. */
 export function lstmSpecs(channels: number, { units }: LstmLayer): ParameterSpec[] {
+  // An input is the sum of two rows of the table, which start at a deviation of 0.02, and no norm stands before the gates.
+  // These weights let the gates' sums start at a deviation of 1, as if there were one.
+  const input = { deviation: 1 / (0.02 * Math.sqrt(2 * channels)) };
   const recurrent = { deviation: 1 / Math.sqrt(units) };
   return [
-    { name: "lstm/kernel", shape: [channels, 4 * units], init: { deviation: INPUT_DEVIATION } },
+    { name: "lstm/kernel", shape: [channels, 4 * units], init: input },
     { name: "lstm/recurrent_kernel", shape: [units, 4 * units], init: recurrent },
     { name: "lstm/bias", shape: [4 * units], init: [0, 1, 0, 0] },
     { name: "lstm/proj/w", shape: [units, channels], init: recurrent },

@@ -70,10 +70,17 @@ const timed: Case<Attending> = {
   attrs: { heads: 12, causal: true, rate: 0, stream: 0 },
   bench: true,
 };
-const timedGrad: Case<Attending> = {
-  ...timed,
-  inputs: [...timed.inputs, { shape: [2, 512, 768] }, { shape: [2, 12, 512] }, { shape: [2, 512, 768] }],
-};
+// The gradient by itself, besides what its use by the cases above covers: any numbers may stand for y and the log sums.
+const gradCases = ([small, big]: readonly Case<Attending>[]): Case<Attending>[] => [
+  {
+    ...small,
+    inputs: [...small.inputs, { shape: [2, 70, 32] }, { shape: [2, 2, 70] }, { shape: [2, 70, 32] }],
+  },
+  {
+    ...big,
+    inputs: [...big.inputs, { shape: [2, 512, 768] }, { shape: [2, 12, 512] }, { shape: [2, 512, 768] }],
+  },
+];
 
 /**
  * Self-attention. Inputs: qkv (B,T,3C), lengths (B), rng (2). Outputs: y (B,T,C) and, for the gradient, the log sum of
@@ -161,7 +168,7 @@ export const attentionGrad: Op<Attending> = {
       }
     }
   },
-  cases: [timedGrad],
+  cases: gradCases([longer[1], timed]),
 };
 
 /**

@@ -52,6 +52,10 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 function inputs(b: number, t: number, c: number, live: CaseInput): CaseInput[] {
   return [{ shape: [b, t, 4 * c] }, { shape: [c, 4 * c] }, { shape: [b, c] }, { shape: [b, c] }, live];
 }
+const gradInputs = (b: number, t: number, c: number, live: CaseInput): CaseInput[] => {
+  const [gates, weights, state] = inputs(b, t, c, live), cells = { shape: [b, t, c] };
+  return [weights, gates, cells, state, live, cells, state, state];
+};
 const lengths = (...values: number[]): CaseInput => ({ shape: [values.length], dtype: "i32", values });
 const extents = (...values: number[]): CaseInput => ({
   shape: [values.length / 2, 2],
@@ -177,9 +181,8 @@ export const lstmGrad: Op = {
       dc0.set(fresh ? dc.fill(0) : dc, b * C);
     }
   },
-  cases: [{
-    inputs: [timed[1], timed[0], { shape: [16, 64, 512] }, timed[3], timed[4], { shape: [16, 64, 512] }]
-      .concat([timed[2], timed[3]]),
+  cases: [{ inputs: gradInputs(2, 3, 5, lengths(3, 2)) }, { inputs: gradInputs(1, 4, 9, extents(0, 4)) }, {
+    inputs: gradInputs(16, 64, 512, lengths(...Array(16).fill(64))),
     bench: true,
   }],
 };

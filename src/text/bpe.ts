@@ -2,13 +2,19 @@
 // (written `</w>` in the files), and the merge of lowest rank is applied until none is left. Which id is which follows
 // the released vocabulary: 0 `<unk>`, then C characters, the same C characters with `</w>`, one id per merge in
 // order, and last the newline. Inside, symbols are ids and never strings, so a text that itself contains `</w>`
-// cannot be taken for the mark. Files are in bpe_files.ts, learning the merges in bpe_train.ts,
-// merging in merge.ts.
+// cannot be taken for the mark. How a text becomes words is pretokenizers.ts, the way through a text chunk_coder.ts;
+// files are in bpe_files.ts, learning the merges in bpe_train.ts.
 
+import { cached } from "./cached.ts";
+import { chunkEncoder, createChunkCoder } from "./chunk_coder.ts";
+import { unknownId } from "./coding_errors.ts";
 import { sha256 } from "./digest.ts";
 import { merge } from "./merge.ts";
-import { type PretokenizerName, pretokenizers } from "./standardize.ts";
-import type { Decoder, Encoder, Tokenizer } from "./tokenizer.ts";
+import { type PretokenizerName, pretokenizers } from "./pretokenizers.ts";
+import type { Decoder, IdArray, Tokenizer } from "./tokenizer.ts";
+import { asList } from "./wasm/decode_ids.ts";
+import { wasmMerger } from "./wasm/merger.ts";
+import { compileText } from "./wasm/module.ts";
 
 /** The end-of-word mark as vocabulary files write it. */
 export const END = "</w>";
@@ -31,7 +37,11 @@ export interface BpeTokenizer extends Tokenizer, BpeParts {
   readonly kind: "word-bpe";
 }
 
-const CACHED_WORDS = 2 ** 16, CACHED_LENGTH = 64;
+/** What a tokenizer runs on. */
+export interface BpeOptions {
+  /** Whether to use WebAssembly where there is some; `true` unless given. The ids are the same. */
+  readonly wasm?: boolean;
+}
 
 /**
  * Makes a tokenizer from characters and merges. Throws `SyntaxError` if they contradict each other: a merge of
@@ -49,106 +59,86 @@ const CACHED_WORDS = 2 ** 16, CACHED_LENGTH = 64;
  * assertEquals(tokenizer.encode("Lower").map((id) => tokenizer.tokens[id]), ["low", "er</w>"]);
  * ```
  */
-export async function createBpe(parts: BpeParts): Promise<BpeTokenizer> {
+export async function createBpe(
+  parts: BpeParts,
+  { wasm = true }: BpeOptions = {},
+): Promise<BpeTokenizer> {
   const { characters, merges, pretokenizer } = parts;
-  const split = pretokenizers[pretokenizer];
-  const { tokens, merged } = vocabulary(parts);
-  const size = tokens.length, newline = size - 1, finals = characters.length;
-  const texts = tokens.map((token) => isFinal(token) ? token.slice(0, -END.length) : token);
+  const { cleaner, words, newlines } = pretokenizers[pretokenizer];
+  const { tokens, pairs } = vocabulary(parts);
+  const size = tokens.length, newline = size - 1, finals = characters.length, firstMerge = 1 + 2 * finals;
+  const pieces = tokens.map((token) => isFinal(token) ? token.slice(0, -END.length) : token);
+  const endsWord = (id: number): boolean => id !== newline && isFinal(tokens[id]);
   const characterIds = new Map(characters.map((character, i) => [character, i + 1]));
   const fingerprint = await sha256(
     new TextEncoder().encode(JSON.stringify([pretokenizer, characters, merges])),
   );
-  const cache = new Map<string, readonly number[]>();
-
-  function encodeWord(word: string): readonly number[] {
-    if (word === "\n") return [newline];
-    const symbols = Array.from(word, (character) => characterIds.get(character) ?? 0);
+  const merge = await mergerOf(pairs, size, firstMerge, wasm);
+  const wordIds = cached((word) => {
+    const symbols: number[] = [];
+    for (const character of word) symbols.push(characterIds.get(character) ?? 0);
     const last = symbols.length - 1;
     if (symbols[last] !== 0) symbols[last] += finals;
-    return merge(symbols, (left, right) => merged.get(left * size + right));
-  }
+    return merge(symbols);
+  });
+  const coder = await createChunkCoder({
+    idsOf: (chunk) => words(chunk).flatMap(wordIds),
+    bytes: pieces.map((piece, id) => new TextEncoder().encode(endsWord(id) ? piece + " " : piece)),
+    ...newlines && { newline },
+  }, wasm);
 
-  function encode(text: string): number[] {
-    const ids: number[] = [];
-    for (const word of split(text)) {
-      let found = cache.get(word);
-      if (found === undefined) {
-        found = encodeWord(word);
-        if (cache.size >= CACHED_WORDS) cache.clear();
-        if (word.length <= CACHED_LENGTH) cache.set(word, found);
-      }
-      for (const id of found) ids.push(id);
-    }
-    return ids;
-  }
-
-  // A pre-tokenizer goes line by line and joins lines that are not blank by one newline, so a text can be cut there.
-  function encoder(): Encoder {
-    let rest = "", started = false;
-    const part = (text: string): readonly number[] => {
-      const ids = encode(text);
-      if (ids.length > 0 && started) ids.unshift(newline);
-      started ||= ids.length > 0;
-      return ids;
-    };
-    return {
-      push(text) {
-        const cut = text.lastIndexOf("\n");
-        if (cut < 0) {
-          rest += text;
-          return [];
-        }
-        const whole = rest + text.slice(0, cut);
-        rest = text.slice(cut + 1);
-        return part(whole);
-      },
-      end() {
-        const ids = part(rest);
-        rest = "";
-        started = false;
-        return ids;
-      },
-    };
-  }
+  const encodeText = (text: string): IdArray => coder.encode(cleaner()(text));
 
   function decoder(): Decoder {
     let gap = ""; // the space owed to the last word, unless a line break follows
     return {
       push(id) {
-        if (!(id >= 0 && id < size && Number.isInteger(id))) {
-          throw new RangeError(`Cannot decode id ${id}: this tokenizer has ids 0 to ${size - 1}`);
-        }
-        const piece = id === newline ? "\n" : gap + texts[id];
-        gap = id !== newline && isFinal(tokens[id]) ? " " : "";
+        if (pieces[id] === undefined) throw unknownId(id, size);
+        const piece = id === newline ? "\n" : gap + pieces[id];
+        gap = endsWord(id) ? " " : "";
         return piece;
       },
       end: () => "",
     };
   }
 
-  function decode(ids: Iterable<number>): string {
-    const stream = decoder();
-    let text = "";
-    for (const id of ids) text += stream.push(id);
-    return text.trim();
-  }
+  // The bytes have a space behind every word, also where a line break follows; no other spaces are in them.
+  const decode = (ids: Iterable<number>): string =>
+    new TextDecoder("utf-8", { ignoreBOM: true }).decode(coder.decodeBytes(asList(ids)))
+      .replace(/ \n/g, "\n").trim();
 
-  const encodeText = (text: string) => Uint32Array.from(encode(text));
   return {
     kind: "word-bpe",
     unknown: 0,
-    ...{ size, fingerprint, encode, encodeText, encoder, decode, decoder },
-    ...{ tokens, characters, merges, pretokenizer },
+    ...{ size, fingerprint, tokens, characters, merges, pretokenizer },
+    encode: (text) => Array.from(encodeText(text)),
+    encodeText,
+    encoder: () => chunkEncoder(coder, cleaner),
+    decode,
+    decoder,
   };
 }
 
 const isFinal = (token: string): boolean => token.endsWith(END);
 
-/** All tokens in id order, and for each pair that merges, as left * size + right, the id it becomes. */
-function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; merged: Map<number, number> } {
+/** Merges ids of characters; `pairs` holds the ids on the left and on the right of each merge. */
+async function mergerOf(
+  pairs: Uint32Array,
+  size: number,
+  first: number,
+  wasm: boolean,
+): Promise<(symbols: number[]) => number[]> {
+  const module = wasm ? await compileText() : null;
+  if (module !== null) return wasmMerger(module, pairs, first);
+  const merged = new Map<number, number>();
+  for (let i = 0; i < pairs.length; i += 2) merged.set(pairs[i] * size + pairs[i + 1], first + i / 2);
+  return (symbols) => merge(symbols, (left, right) => merged.get(left * size + right));
+}
+
+/** All tokens in id order, and the ids on the left and on the right of each merge. */
+function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; pairs: Uint32Array } {
   const tokens = [UNKNOWN], ids = new Map([[UNKNOWN, 0]]);
-  const size = 2 + 2 * characters.length + merges.length;
+  const pairs = new Uint32Array(2 * merges.length);
   const add = (token: string): void => {
     if (ids.has(token)) {
       throw new SyntaxError(
@@ -159,13 +149,12 @@ function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; merge
     tokens.push(token);
   };
   for (const character of characters) {
-    if ([...character].length !== 1 || character === "\n" || character === " ") {
+    if ([...character].length !== 1 || /[\n \p{Cs}]/u.test(character)) {
       throw new SyntaxError(`Id ${tokens.length} should be one character, not ${JSON.stringify(character)}`);
     }
     add(character);
   }
   for (const character of characters) add(character + END);
-  const merged = new Map<number, number>();
   for (const [rank, [left, right]] of merges.entries()) {
     const l = ids.get(left), r = ids.get(right);
     const complain = (why: string): never => {
@@ -177,9 +166,9 @@ function vocabulary({ characters, merges }: BpeParts): { tokens: string[]; merge
     }
     if (isFinal(left)) return complain(`continues ${left}, which ends a word`);
     if (isFinal(left + right) !== isFinal(right)) return complain(`spells out the mark ${END}`);
-    merged.set(l * size + r, tokens.length);
+    pairs.set([l, r], 2 * rank);
     add(left + right);
   }
   add("\n" + END);
-  return { tokens, merged };
+  return { tokens, pairs };
 }

@@ -4,7 +4,7 @@
 
 import type { Storage } from "../core/storage.ts";
 import { type BpeTokenizer, createBpe, END } from "./bpe.ts";
-import { type PretokenizerName, pretokenizers } from "./standardize.ts";
+import { type PretokenizerName, pretokenizers } from "./pretokenizers.ts";
 import {
   type BpeFileNames,
   encoderText,
@@ -15,6 +15,7 @@ import {
   parseJson,
   parseMerges,
   readText,
+  withLine,
 } from "./vocabulary_files.ts";
 
 export type { BpeFileNames };
@@ -77,7 +78,7 @@ export async function loadBpe(storage: Storage, folder: string, names?: BpeFileN
     tokenizer = await createBpe({ characters, merges: pairs, pretokenizer: config?.pretokenizer ?? "gpt1" });
   } catch (error) {
     if (error instanceof SyntaxError) {
-      error.message = `Cannot load the tokenizer in ${where}: ${error.message}`;
+      error.message = `Cannot load the tokenizer in ${where}: ${withLine(error.message, found)}`;
     }
     throw error;
   }
@@ -120,6 +121,7 @@ async function readConfig(
   if (await storage.stat(path) === null) return null;
   const where = storage.describe(path), value = parseJson(await readText(storage, path), where);
   const { format, pretokenizer, fingerprint } = value;
+  if (format === undefined) return null; // other programs have a file of this name too
   if (format !== FORMAT || typeof fingerprint !== "string") {
     throw new SyntaxError(
       `Cannot read ${where}: its format is ${JSON.stringify(format)}, this version reads ${FORMAT}`,

@@ -3,7 +3,7 @@
 // pairs that may not be merged.
 
 import { type BpeTokenizer, createBpe, END, UNKNOWN } from "./bpe.ts";
-import { type PretokenizerName, pretokenizers } from "./standardize.ts";
+import { type PretokenizerName, wordSplitter } from "./pretokenizers.ts";
 import { learnMerges, type MergeOptions, Speller } from "./training/merges.ts";
 import { checkTraining, countWords, type Spill } from "./training/word_counts.ts";
 
@@ -44,10 +44,11 @@ export async function trainBpe(
   { vocabSize, minFrequency = 2, pretokenizer = "words", spill, onProgress, signal }: BpeTraining,
 ): Promise<BpeTokenizer> {
   checkTraining({ vocabSize, minFrequency });
+  const split = wordSplitter(pretokenizer);
   async function* groups(): AsyncGenerator<Iterable<string>> {
     for await (const text of documents) {
       signal?.throwIfAborted();
-      yield pretokenizers[pretokenizer](text);
+      yield split(text);
     }
   }
   const { words: frequency } = await countWords(groups(), spill);

@@ -1,5 +1,5 @@
 // Text files as documents: one file or a folder of them, in a fixed order, as UTF-8 that has been checked. Cleaning
-// and tokenizing come later (standardize.ts, bpe.ts); token files are in token_file.ts. A text in another encoding is
+// and tokenizing come later (pretokenizers.ts, bpe.ts); token files are in token_file.ts. A text in another encoding is
 // refused rather than guessed at, because a wrong guess would only show in what the model writes.
 
 import { NotFound, type Storage } from "../core/storage.ts";

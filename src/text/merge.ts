@@ -5,8 +5,8 @@ import { Heap } from "./heap.ts";
 
 /**
  * Applies merges to a word's symbols, which are numbered by rank: lowest first, all its occurrences from left to
- * right. The queue takes one occurrence at a time, which gives the same result as one merge at a time, since what a merge creates only takes
- * part in merges of higher id; and a "word" of a million letters stays n log n.
+ * right. The queue takes one occurrence at a time, which gives the same result as one merge at a time, since what a
+ * merge creates only takes part in merges of higher rank; and a "word" of a million letters stays n log n.
  */
 export function merge(
   symbols: number[],

@@ -3,6 +3,7 @@
 // said in bpe_files.ts and bytes/files.ts.
 
 import { NotFound, type Storage } from "../core/storage.ts";
+import { firstInvalid } from "./corpus.ts";
 
 const VERSION_LINE = "#version: 0.2";
 
@@ -39,14 +40,15 @@ export async function firstPresent(
   throw new NotFound(`Cannot load a tokenizer from ${storage.describe(folder)}: it does not hold ${wanted}`);
 }
 
-/** The text of a file. Rejects with `SyntaxError` if it is not UTF-8. */
+/** The text of a file. Rejects with `SyntaxError`, naming the line, if it is not UTF-8. */
 export async function readText(storage: Storage, path: string): Promise<string> {
   const data = await storage.read(path);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(data);
   } catch {
+    const line = data.subarray(0, firstInvalid(data)).reduce((n, byte) => n + Number(byte === 0x0a), 1);
     throw new SyntaxError(
-      `Cannot read ${storage.describe(path)}: it is not UTF-8 text; fetch or save it again`,
+      `Cannot read ${storage.describe(path)}: line ${line} is not UTF-8 text; fetch or save it again`,
     );
   }
 }
@@ -84,6 +86,11 @@ export function parseMerges(text: string, where: string): [string, string][] {
       `Cannot read ${where}: line ${i + 2} is ${JSON.stringify(line)}, not two tokens with a space between`,
     );
   });
+}
+
+/** A fault in the parts of a tokenizer, told by the line of the file with merges instead of by rank. */
+export function withLine(fault: string, { merges }: BpeFileNames): string {
+  return fault.replace(/^Merge (\d+)/, (_, rank) => `line ${Number(rank) + 2} of ${merges}`);
 }
 
 /** The object that a JSON text holds. `where` names it in errors. */

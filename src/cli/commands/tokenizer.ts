@@ -1,6 +1,7 @@
 // `foreword tokenizer`: train one on text, turn text into ids and ids into text. The work is done in src/text; here are
 // flags, files and what is printed.
 
+import { dirname } from "node:path";
 import process from "node:process";
 import { type Command, Option } from "commander";
 import { trainBpe } from "../../text/bpe_train.ts";
@@ -8,6 +9,7 @@ import { trainByteBpe } from "../../text/bytes/train.ts";
 import { decodeUtf8, documents } from "../../text/corpus.ts";
 import {
   type AnyTokenizer,
+  holdsTokenizer,
   openTokenizer,
   saveTokenizer,
   saveTokenizerJson,
@@ -15,7 +17,7 @@ import {
   type VocabularyType,
   vocabularyTypes,
 } from "../../text/open_tokenizer.ts";
-import { type PretokenizerName, pretokenizers } from "../../text/standardize.ts";
+import { type PretokenizerName, pretokenizers } from "../../text/pretokenizers.ts";
 import { trainWordPiece } from "../../text/wordpiece/train.ts";
 import { disk, interruptSignal, print, say, UsageError, whole } from "../io.ts";
 
@@ -42,6 +44,8 @@ interface UseFlags {
   readonly tokens?: boolean;
   readonly json?: boolean;
 }
+
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
 /** Adds the commands. */
 export function addTokenizer(program: Command): void {
@@ -83,11 +87,12 @@ export function addTokenizer(program: Command): void {
     .action(encode);
   use("decode", "Turn ids into text")
     .option("--ids <list>", "ids, separated by spaces or commas")
-    .option("--ids-file <path>", 'a file with such a list, or with { "ids": […] }')
+    .option("--ids-file <path>", 'a file with such a list, a JSON list, or { "ids": […] }')
     .option("--json", 'print { "text": … }')
     .action(decode);
   use("convert", "Write a tokenizer as a tokenizer.json, which transformers opens")
     .requiredOption("--out <file>", "the file to write")
+    .option("--json", "print the result as JSON")
     .action(convert);
 }
 
@@ -101,7 +106,8 @@ async function train(flags: TrainFlags): Promise<void> {
   only("words", flags.words, "gpt1");
   only("cased", flags.cased, "wordpiece");
   only("special", flags.special, "byte-bpe");
-  if (await disk.stat(`${out}/vocab.bpe`) || await disk.stat(`${out}/tokenizer.json`)) {
+  const isNew = await disk.stat(out) === null;
+  if (await holdsTokenizer(disk, out)) {
     throw new UsageError(`${out} already holds a tokenizer: choose another --out`);
   }
   let read = 0, shown = performance.now();
@@ -122,12 +128,20 @@ async function train(flags: TrainFlags): Promise<void> {
       say(`${made}/${of} merges`);
     },
   };
-  const tokenizer = type === "gpt1"
-    ? await trainBpe(texts(), { ...options, pretokenizer: flags.words ?? "gpt1" })
-    : type === "byte-bpe"
-    ? await trainByteBpe(texts(), { ...options, ...(flags.special && { special: flags.special }) })
-    : await trainWordPiece(texts(), { ...options, lowerCase: !flags.cased });
-  await saveTokenizer(disk, out, tokenizer);
+  const learn = (): Promise<AnyTokenizer> =>
+    type === "gpt1"
+      ? trainBpe(texts(), { ...options, pretokenizer: flags.words ?? "gpt1" })
+      : type === "byte-bpe"
+      ? trainByteBpe(texts(), { ...options, ...(flags.special && { special: flags.special }) })
+      : trainWordPiece(texts(), { ...options, lowerCase: !flags.cased });
+  let tokenizer: AnyTokenizer;
+  try {
+    tokenizer = await learn();
+    await saveTokenizer(disk, out, tokenizer);
+  } catch (error) {
+    if (isNew) await disk.remove(out); // counts may have been put there
+    throw error;
+  }
   const { size, fingerprint } = tokenizer;
   print(
     flags,
@@ -144,10 +158,16 @@ async function encode({ text, textFile, ...flags }: UseFlags): Promise<void> {
   if (flags.special && specialTokens(tokenizer).size === 0) {
     throw new UsageError(`${flags.tokenizer} has no special tokens: leave --special out`);
   }
-  const whole = text ?? decodeUtf8(await disk.read(textFile!), disk.describe(textFile!));
+  const whole = text ?? await textIn(textFile!, tokenizer.kind === "byte-bpe");
   const ids = Array.from(idsOf(tokenizer, whole, flags.special ?? false));
   const pieces = flags.tokens ? ids.map((id) => tokenizer.tokens[id]) : null;
   print(flags, pieces ? { ids, tokens: pieces } : { ids }, (pieces ?? ids).join(" "));
+}
+
+/** What a file holds. A byte order mark is no text, but what goes over bytes gives back every one of them. */
+async function textIn(path: string, exact: boolean): Promise<string> {
+  const data = await disk.read(path), text = decodeUtf8(data, disk.describe(path));
+  return exact && BYTE_ORDER_MARK.every((byte, i) => data[i] === byte) ? `\ufeff${text}` : text;
 }
 
 function idsOf(tokenizer: AnyTokenizer, text: string, special: boolean): ArrayLike<number> {
@@ -164,34 +184,42 @@ async function decode({ ids, idsFile, ...flags }: UseFlags): Promise<void> {
   const tokenizer = await openTokenizer(disk, flags.tokenizer, flags.type);
   const list = ids ?? new TextDecoder().decode(await disk.read(idsFile!)),
     from = ids === undefined ? idsFile! : "--ids";
-  const numbers = numbersIn(list);
-  if (!numbers?.every((id) => Number.isInteger(id) && id >= 0 && id < tokenizer.size)) {
+  const numbers = itemsIn(list), last = tokenizer.size - 1;
+  const wrong = numbers.find((id) => !(Number.isInteger(id) && Number(id) >= 0 && Number(id) <= last));
+  if (wrong !== undefined) {
     throw new UsageError(
-      `${from} must hold whole numbers from 0 to ${tokenizer.size - 1}, separated by spaces or commas`,
+      `${from} holds ${
+        JSON.stringify(wrong)
+      }: it must be whole numbers from 0 to ${last}, separated by spaces or commas`,
     );
   }
-  const text = tokenizer.decode(numbers);
+  const text = tokenizer.decode(numbers as number[]);
   if (flags.json) print(flags, { text }, text);
   else process.stdout.write(tokenizer.kind === "byte-bpe" ? text : `${text}\n`); // bytes come back as they were
 }
 
-/** The numbers of a list, or of JSON with a list. */
-function numbersIn(text: string): number[] | null {
-  if (!text.trimStart().startsWith("{")) return text.split(/[\s,]+/).filter(Boolean).map(Number);
+/** The items of a list, or of JSON with a list; what is no number stays as it is. */
+function itemsIn(text: string): unknown[] {
+  const items = text.split(/[\s,]+/).filter(Boolean).map((item) => /^\d+$/.test(item) ? Number(item) : item);
+  if (!/^[[{]/.test(text.trimStart())) return items;
   try {
-    const { ids } = JSON.parse(text) as { ids?: unknown };
-    return Array.isArray(ids) ? ids.map(Number) : null;
+    const json = JSON.parse(text) as unknown;
+    const list = Array.isArray(json) ? json : (json as { readonly ids?: unknown }).ids;
+    return Array.isArray(list) ? list : items;
   } catch {
-    return null;
+    return items;
   }
 }
 
-async function convert({ tokenizer: path, type, out }: UseFlags & { readonly out: string }): Promise<void> {
+async function convert({ out, ...flags }: UseFlags & { readonly out: string }): Promise<void> {
+  const { tokenizer: path, type } = flags;
   const tokenizer = await openTokenizer(disk, path, type);
   if (await disk.stat(out)) throw new UsageError(`${out} is there already: choose another --out`);
+  await disk.makeFolder(dirname(out));
   await saveTokenizerJson(disk, out, tokenizer);
   const note = tokenizer.kind === "word-bpe" && tokenizer.pretokenizer === "gpt1"
     ? "; it splits words as transformers does for GPT-1, since such a file cannot say GPT-1's own rules"
     : "";
-  print({}, {}, `${out}: ${tokenizer.size} ids${note}`);
+  const { kind, size: vocabSize } = tokenizer;
+  print(flags, { out, kind, vocabSize }, `${out}: ${vocabSize} ids${note}`);
 }

@@ -7,6 +7,7 @@ import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
 import type { Decoder, Tokenizer } from "../tokenizer.ts";
 import { classTable } from "../wasm/classes.ts";
 import { type Coder, createCoder } from "../wasm/coder.ts";
+import { asList } from "../wasm/decode_ids.ts";
 import { createEngine } from "../wasm/engine.ts";
 import { type IdArray, IdBuffer } from "../wasm/id_buffer.ts";
 import { compileText } from "../wasm/module.ts";
@@ -92,7 +93,7 @@ export async function createByteBpe(
     return invalid === "error" ? coder.encodeBytes(utf8) : coder.encodeText(lenient().decode(utf8));
   }
 
-  const decodeBytes = (ids: Iterable<number>) => coder.decodeBytes(isIndexed(ids) ? ids : [...ids]);
+  const decodeBytes = (ids: Iterable<number>) => coder.decodeBytes(asList(ids));
 
   function decoder(): Decoder {
     const stream = lenient();
@@ -121,9 +122,6 @@ export async function createByteBpe(
 }
 
 const lenient = (): TextDecoder => new TextDecoder("utf-8", { ignoreBOM: true });
-
-const isIndexed = (ids: Iterable<number>): ids is Iterable<number> & ArrayLike<number> =>
-  Array.isArray(ids) || ArrayBuffer.isView(ids);
 
 async function coderOf(vocabulary: ByteVocabulary, wasm: boolean): Promise<Coder> {
   const module = wasm ? await compileText() : null;

@@ -14,6 +14,7 @@ import {
   parseJson,
   parseMerges,
   readText,
+  withLine,
 } from "../vocabulary_files.ts";
 import { type ByteBpe, type ByteBpeOptions, createByteBpe } from "./byte_bpe.ts";
 import { toPrintable } from "./printable.ts";
@@ -78,7 +79,7 @@ export async function loadByteBpe(
     tokenizer = await createByteBpe({ tokens, merges, special }, options);
   } catch (error) {
     if (error instanceof SyntaxError) {
-      error.message = `Cannot load the tokenizer in ${where}: ${error.message}; ` +
+      error.message = `Cannot load the tokenizer in ${where}: ${withLine(error.message, found)}; ` +
         `take ${found.encoder} and ${found.merges} from one source`;
     }
     throw error;

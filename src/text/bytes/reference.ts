@@ -4,7 +4,8 @@
 
 import { invalidAt, unknownId } from "../coding_errors.ts";
 import { merge } from "../merge.ts";
-import { type Coder, concatenate } from "../wasm/coder.ts";
+import type { Coder } from "../wasm/coder.ts";
+import { concatenate } from "../wasm/decode_ids.ts";
 import { type IdArray, IdBuffer } from "../wasm/id_buffer.ts";
 import { splitGpt2 } from "./split.ts";
 import type { ByteVocabulary } from "./vocabulary.ts";

@@ -4,7 +4,7 @@
 import { learnByteMerges } from "../training/byte_merges.ts";
 import { checkTraining, countWords, type Spill } from "../training/word_counts.ts";
 import { type ByteBpe, createByteBpe } from "./byte_bpe.ts";
-import { toPrintable } from "./printable.ts";
+import { BYTE_ORDER, toPrintable } from "./printable.ts";
 import { splitGpt2 } from "./split.ts";
 
 /** How to train a byte-level tokenizer. */
@@ -27,8 +27,9 @@ export interface ByteBpeTraining {
  * Trains a byte-level tokenizer. The same documents give the same tokenizer, in whatever order they come: the pair with
  * the highest count is merged first and, among equals, the one whose left bytes, then right bytes, come last.
  *
- * Rejects with `RangeError` if the vocabulary is too small for the bytes and special tokens, or the text too little for
- * that many merges; the message names the size that would be possible.
+ * Rejects with `RangeError` if a special token is empty, there twice or written as a byte is; if the vocabulary is too
+ * small for the bytes and special tokens, or the text too little for that many merges, and then the message names the
+ * size that would be possible.
  *
  * @example
  * ```ts
@@ -43,6 +44,7 @@ export async function trainByteBpe(
   { vocabSize, special = ["<|endoftext|>"], minFrequency = 2, spill, onProgress, signal }: ByteBpeTraining,
 ): Promise<ByteBpe> {
   checkTraining({ vocabSize, minFrequency });
+  checkSpecial(special);
   const smallest = 256 + special.length, wanted = vocabSize - smallest;
   if (wanted < 0) {
     throw new RangeError(
@@ -70,6 +72,19 @@ export async function trainByteBpe(
   return await createByteBpe({
     merges: learned.map(([left, right]) => [print(left), print(right)]),
     special,
+  });
+}
+
+function checkSpecial(special: readonly string[]): void {
+  special.forEach((token, i) => {
+    const why = token === ""
+      ? "it is empty"
+      : special.indexOf(token) < i
+      ? "it is there twice"
+      : BYTE_ORDER.some((byte) => toPrintable(Uint8Array.of(byte)) === token)
+      ? "it is how files write a byte; take a longer one"
+      : null;
+    if (why) throw new RangeError(`Cannot train with the special token ${JSON.stringify(token)}: ${why}`);
   });
 }
 

@@ -76,21 +76,32 @@ const SLICE = 2 ** 15;
  * ```
  */
 export function fixText(text: string, options: FixTextOptions = {}): string {
+  return textFixer(options)(text);
+}
+
+/**
+ * Makes the function that does {@link fixText} to one text given in parts, one after the other, each but the last ending
+ * at a line break. What HTML references become in one part depends on those before.
+ */
+export function textFixer(options: FixTextOptions = {}): (lines: string) => string {
   const { quick, thorough } = prepare(options), auto = (options.html ?? "auto") === "auto";
-  let fixed = "", html = options.html !== false;
-  for (let start = 0; start < text.length;) {
-    const slice = text.slice(start, endOfSlice(text, start)), quickly = quick(slice, html);
-    start += slice.length;
-    if (quickly !== null) fixed += quickly;
-    else {
-      for (const segment of slice.split(/(?<=\n)/)) {
-        if (auto && segment.includes("<")) html = false;
-        fixed += quick(segment, html) ?? thorough(segment, html);
+  let html = options.html !== false;
+  return (text) => {
+    let fixed = "";
+    for (let start = 0; start < text.length;) {
+      const slice = text.slice(start, endOfSlice(text, start)), quickly = quick(slice, html);
+      start += slice.length;
+      if (quickly !== null) fixed += quickly;
+      else {
+        for (const segment of slice.split(/(?<=\n)/)) {
+          if (auto && segment.includes("<")) html = false;
+          fixed += quick(segment, html) ?? thorough(segment, html);
+        }
       }
+      if (auto && slice.includes("<")) html = false;
     }
-    if (auto && slice.includes("<")) html = false;
-  }
-  return fixed;
+    return fixed;
+  };
 }
 
 interface Cleaner {
@@ -133,6 +144,12 @@ function endOfSlice(text: string, start: number): number {
 }
 
 function skipCodePoints(text: string, index: number, count: number): number {
-  for (let i = 0; i < count && index < text.length; i++) index += text.codePointAt(index)! > 0xffff ? 2 : 1;
-  return index;
+  let end = Math.min(text.length, index + count);
+  if (!/[\ud800-\udbff]/.test(text.slice(index, end))) return end;
+  for (let at = index; at < end; at++) {
+    if ((text.charCodeAt(at) & 0xfc00) !== 0xd800 || (text.charCodeAt(at + 1) & 0xfc00) !== 0xdc00) continue;
+    at++;
+    end = Math.min(text.length, end + 1);
+  }
+  return end;
 }

@@ -2,8 +2,9 @@
 // is a flag of that token, any other white space is a token. The rules are in english_rules.ts, the engine in
 // rule_tokenizer.ts; GPT-1's use of it is in gpt1_words.ts.
 
+import { cached } from "../cached.ts";
 import { ENGLISH_RULES } from "./english_rules.ts";
-import { cachedByChunk, chunkSplitter } from "./rule_tokenizer.ts";
+import { chunkSplitter } from "./rule_tokenizer.ts";
 import { spanEnd } from "./spans.ts";
 
 /** One token of a text. */
@@ -18,7 +19,7 @@ export interface EnglishToken {
 
 /** Splits text without white space into its tokens, uncached. */
 export const splitEnglish: (chunk: string) => readonly string[] = chunkSplitter(ENGLISH_RULES);
-const split = cachedByChunk(splitEnglish);
+const split = cached(splitEnglish);
 
 /**
  * The tokens of a text by the rules of spaCy 2.0.11's English tokenizer, the one GPT-1 was trained with: contractions,

@@ -2,15 +2,20 @@
 // spaCy's English tokens, lower case. All but the first look no further than from one white space to the next, so
 // they run chunk by chunk and a chunk that was seen before costs a look-up. Splitting words is bpe.ts.
 
+import { cached } from "../cached.ts";
 import { fixText } from "../clean/fix_text.ts";
 import { standardize } from "../clean/standardize.ts";
 import { splitEnglish } from "./english_tokens.ts";
-import { cachedByChunk } from "./rule_tokenizer.ts";
 import { spanEnd } from "./spans.ts";
 
 // Lower case comes last and token by token: exceptions depend on case, and a final sigma on where the token ends.
-const loweredTokens = cachedByChunk((piece) => splitEnglish(piece).map((token) => token.toLowerCase()));
-const chunkWords = cachedByChunk((chunk) => standardize(chunk).split(" ").flatMap(loweredTokens));
+const loweredTokens = cached((piece) => splitEnglish(piece).map((token) => token.toLowerCase()));
+
+/** The words of a run without white space; its text is clean already. */
+export const gpt1ChunkWords = (chunk: string): readonly string[] =>
+  standardize(chunk).split(" ").flatMap(loweredTokens);
+
+const chunkWords = cached(gpt1ChunkWords);
 
 /**
  * The words of a text as GPT-1's published pipeline makes them: `fixText`, `standardize`, `englishTokens`, lower case.

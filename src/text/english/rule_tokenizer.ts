@@ -76,26 +76,3 @@ function splitInfixes(text: string, infix: RegExp): readonly string[] {
   if (start < text.length) pieces.push(text.slice(start));
   return pieces;
 }
-
-const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
-
-/**
- * `make` with a memory for short chunks. It has two generations: when the young one is full it becomes the old one, and
- * what is still in use is taken over from there.
- */
-export function cachedByChunk<T>(make: (chunk: string) => T): (chunk: string) => T {
-  let young = new Map<string, T>(), old = young;
-  return (chunk) => {
-    const found = young.get(chunk);
-    if (found !== undefined) return found;
-    if (chunk.length > CACHED_LENGTH) return make(chunk);
-    // Engines keep a whole text alive for the sake of a slice of it; a copy through a longer string does not.
-    const key = `${chunk} `.slice(0, -1), made = old.get(key) ?? make(key);
-    if (young.size >= CACHED_CHUNKS) {
-      old = young;
-      young = new Map();
-    }
-    young.set(key, made);
-    return made;
-  };
-}

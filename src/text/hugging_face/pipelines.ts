@@ -32,7 +32,7 @@ const SPACE =
 const LETTER = "[\\p{L}\\p{M}]";
 
 /**
- * Foreword's `words` (standardize.ts) by the means of tokenizer.json: the replacements in the normalizer, where a run
+ * Foreword's `words` (pretokenizers.ts) by the means of tokenizer.json: the replacements in the normalizer, where a run
  * of white space with a line break becomes one line break, and the words as what is left of a split.
  */
 export const WORDS_NORMALIZER: Json = {

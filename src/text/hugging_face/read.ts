@@ -185,7 +185,10 @@ function readByteBpe(file: Field, model: Field): ByteBpeDescription {
 
 /** Refuses what would change the ids; what only moves offsets may stay. */
 function readNothing(field: Field, harmless: readonly string[]): void {
-  if (field.value && !harmless.includes(typeNamed(field))) {
+  if (!field.value || harmless.includes(typeNamed(field))) return;
+  // transformers writes a template that holds nothing but the text.
+  const single = typeNamed(field) === "TemplateProcessing" ? itemsOf(member(field, "single")) : [];
+  if (single.length !== 1 || member(single[0], "Sequence").value === undefined) {
     refuse(field, "this version reads BPE without tokens added around a text");
   }
 }

@@ -20,7 +20,7 @@ import {
 } from "./prepare.ts";
 import { readPrints, writePrints } from "./prints_file.ts";
 
-const FORMAT = "foreword-corpus-1", PLAN = "plan.json", PRINTS = "prints";
+const FORMAT = "foreword-corpus-1", PLAN = "plan.json", PRINTS = "prints", TEMPORARY = ".tmp-";
 
 /** The name of the index in the folder of a prepared corpus. */
 export const INDEX = "index.json";
@@ -100,6 +100,9 @@ export async function runPreparation(
   const { folder, filters, sources, shardBytes } = run, units = divide(sources, shardBytes);
   await storage.makeFolder(folder);
   await agree(storage, run);
+  for (const { name } of await storage.list(folder)) {
+    if (name.startsWith(TEMPORARY)) await storage.remove(`${folder}/${name}`); // a process that died left it
+  }
   const filtered = filters.exact || filters.near !== null || filters.deniedDomains.size > 0;
   let dropped = units.map((): ReadonlySet<number> => new Set()), counts = { denied: 0, copies: 0 };
   if (filtered) {
@@ -175,7 +178,7 @@ async function agree(storage: Storage, run: PrepareRun): Promise<void> {
     };
   const text = JSON.stringify(plan, null, 1) + "\n";
   if (await storage.stat(path) === null) {
-    if ((await storage.list(folder)).length > 0) {
+    if ((await storage.list(folder)).some(({ name }) => !name.startsWith(TEMPORARY))) {
       throw new RangeError(
         `Cannot prepare a corpus in ${storage.describe(folder)}: it holds other files; choose another`,
       );

@@ -15,12 +15,13 @@ export function classTable(classes: readonly Ranges[]): Uint8Array<ArrayBuffer> 
   }
   const index = new Uint16Array(BLOCKS), blocks: Uint8Array[] = [], known = new Map<string, number>();
   for (let i = 0; i < BLOCKS; i++) {
-    const block = flat.subarray(i * BLOCK, (i + 1) * BLOCK), key = String.fromCharCode(...block);
-    let number = known.get(key);
-    if (number === undefined) {
-      number = blocks.push(block) - 1;
-      known.set(key, number);
+    const block = flat.subarray(i * BLOCK, (i + 1) * BLOCK), last = blocks[index[Math.max(0, i - 1)]];
+    if (i > 0 && block.every((kind, at) => kind === last[at])) { // most are like the one before
+      index[i] = index[i - 1];
+      continue;
     }
+    const key = block.join(""), number = known.get(key) ?? blocks.push(block) - 1;
+    known.set(key, number);
     index[i] = number;
   }
   const table = new Uint8Array(index.byteLength + blocks.length * BLOCK);

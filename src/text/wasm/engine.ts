@@ -10,8 +10,10 @@ import { instantiateText, type TextFunctions } from "./module.ts";
 export interface EngineParts {
   /** The class table of the scanner, from {@link classTable}. */
   readonly classes: Uint8Array;
-  /** Left and right symbol of each merge, by rank. Symbols below 256 are bytes, 256 + r is what merge r makes. */
+  /** Left and right symbol of each merge, by rank. Merge r makes the symbol `first` + r. */
   readonly merges: Uint32Array;
+  /** The first symbol that a merge makes, at least 256. Default 256: those below are the bytes. */
+  readonly first?: number;
   /** The id of each symbol. */
   readonly ids: Uint32Array;
   /** The bytes of each id, those without a symbol included. */
@@ -60,6 +62,8 @@ export interface WorkArea {
   readonly starts: number;
   /** Room for ids. */
   readonly out: number;
+  /** Room for the symbols that merge. */
+  readonly symbols: number;
   /** Bytes of text in a part. */
   readonly part: number;
 }
@@ -70,16 +74,17 @@ const FIELDS = [
   ...["records", "recordsTop", "recordsEnd", "heads", "present", "symbols", "scratch", "misses"] as const,
 ];
 const SLACK = 64; // vector loads and stores reach so far behind what they are for
-const MAX_SYMBOLS = 2 ** 21;
+const BYTES = 256, MAX_SYMBOLS = 2 ** 21;
 
 /** Makes an engine. Throws `RangeError` if there are too many merges. */
 export function createEngine(
   module: WebAssembly.Module,
-  { classes, merges, ids, tokens }: EngineParts,
+  { classes, merges, first = BYTES, ids, tokens }: EngineParts,
   { part = 3 * 2 ** 16, shortBits = 16, longBits = 14, recordBytes = 2 ** 21 }: EngineOptions = {},
 ): Engine {
-  if (ids.length > MAX_SYMBOLS) {
-    throw new RangeError(`Cannot use ${ids.length - 256} merges: at most ${MAX_SYMBOLS - 256} are possible`);
+  const count = merges.length / 2, ranks = count + first - BYTES; // the module counts ranks from the symbol 256
+  if (BYTES + ranks > MAX_SYMBOLS) {
+    throw new RangeError(`Cannot use ${count} merges: at most ${MAX_SYMBOLS - first} are possible`);
   }
   const memory = new TextMemory(), functions = instantiateText(module, memory.wasm);
   if (functions.countFields() !== FIELDS.length) throw new Error("The text module is not of this version");
@@ -96,11 +101,11 @@ export function createEngine(
     );
     return address;
   };
-  const width = tokens.length <= 2 ** 16 ? 2 : 4, count = merges.length / 2;
+  const width = tokens.length <= 2 ** 16 ? 2 : 4;
   const pairBits = Math.max(4, Math.ceil(Math.log2(2 * count + 1)));
   const records = memory.allocate(recordBytes + SLACK),
-    present = memory.allocate(8 * Math.ceil((count + 1) / 64));
-  memory.bytes(present + (count >> 3), 1)[0] = 1 << (count & 7);
+    present = memory.allocate(8 * Math.ceil((ranks + 1) / 64));
+  memory.bytes(present + (ranks >> 3), 1)[0] = 1 << (ranks & 7);
   set({
     ids: place(ids),
     idShift: width / 2,
@@ -113,7 +118,7 @@ export function createEngine(
     records,
     recordsTop: records,
     recordsEnd: records + recordBytes,
-    heads: memory.allocate(4 * (count + 1)),
+    heads: memory.allocate(4 * (ranks + 1)),
     present,
   });
   const fixed = { record, classes: place(classes), ...placeTokens(tokens, place) };
@@ -126,13 +131,13 @@ export function createEngine(
     const scratch = symbols + round(4 * part);
     memory.reserve(scratch + round(32 * part) - text);
     set({ symbols, scratch });
-    return { text, starts, out, part };
+    return { text, starts, out, symbols, part };
   }
 
   const { work } = memory; // merges are handed over where texts will be
   memory.reserve(merges.byteLength);
   memory.words(work, merges.length).set(merges);
-  const added = functions.addPairs(record, work, count, 256);
+  const added = functions.addPairs(record, work, count, first);
   if (added < count) throw new SyntaxError(`Merge ${added} is there a second time`);
   return { memory, functions, ...fixed, size: tokens.length, width, part, layOut };
 }

@@ -1,5 +1,5 @@
-// Ids in typed arrays: of 16 bits where all ids of a tokenizer fit, else of 32. Collected part by part, so that how many
-// there will be need not be known.
+// Ids in typed arrays: of 16 bits where all ids of a tokenizer fit, else of 32. Collected part by part, so that how
+// many there will be need not be known.
 
 /** Ids of a text. 16 bits wide if the tokenizer has at most 65,536 ids. */
 export type IdArray = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;

@@ -13,6 +13,14 @@ export interface TextFunctions extends Record<TextFunction, unknown> {
   splitGpt2(at: number, end: number, final: number, classes: number, starts: number): number;
   /** Ids of pieces (`encode.ts`); returns their end. */
   encodePieces(engine: number, starts: number, count: number, out: number): number;
+  /** Lists the chunks of a text (`chunks.ts`); returns the end of the list. */
+  findChunks(at: number, end: number, final: number, list: number): number;
+  /** Ids of chunks up to one that is not known (`chunks.ts`); returns 1 if none came. */
+  encodeChunks(engine: number, walk: number): number;
+  /** Keeps the ids of a chunk (`chunks.ts`). */
+  rememberChunk(engine: number, at: number, bytes: number, ids: number, count: number): void;
+  /** Merges the first `count` of the engine's symbols (`merge.ts`); returns how many are left. */
+  mergeSymbols(engine: number, count: number): number;
   /** Where UTF-8 stops being valid (`utf8.ts`). */
   firstInvalid(at: number, end: number): number;
   /** Bytes of ids, or -1 - i for the i-th that does not exist (`decode.ts`). */

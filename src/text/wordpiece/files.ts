@@ -2,6 +2,7 @@
 // not say whether the model is cased; whoever reads it has to know. tokenizer.json is in ../hugging_face/.
 
 import type { Storage } from "../../core/storage.ts";
+import { readText } from "../vocabulary_files.ts";
 import { createWordPiece, type WordPieceParts, type WordPieceTokenizer } from "./wordpiece.ts";
 import { checkVocabulary } from "./vocabulary.ts";
 
@@ -46,13 +47,7 @@ export async function loadWordPiece(
   path: string,
   parts: Omit<WordPieceParts, "tokens">,
 ): Promise<WordPieceTokenizer> {
-  const where = storage.describe(path), data = await storage.read(path);
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(data);
-  } catch {
-    throw new SyntaxError(`Cannot read ${where}: it is not UTF-8 text; fetch or save it again`);
-  }
+  const where = storage.describe(path), text = await readText(storage, path);
   const tokens = parseVocabulary(text, where);
   try {
     return await createWordPiece({ ...parts, tokens });

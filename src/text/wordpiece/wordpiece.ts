@@ -3,10 +3,16 @@
 // `WordpieceTokenizer` of google-research/bert. Sequences for the model ([CLS] … [SEP] …) are in pair.ts, vocab.txt in
 // files.ts, training in train.ts.
 
+import { cached } from "../cached.ts";
+import { createChunkCoder } from "../chunk_coder.ts";
+import { unknownId } from "../coding_errors.ts";
 import { sha256 } from "../digest.ts";
 import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
-import type { Decoder, Tokenizer } from "../tokenizer.ts";
-import { type BasicOptions, type BasicWord, chunks, wordsOfChunk } from "./basic.ts";
+import type { Decoder, IdArray, Tokenizer } from "../tokenizer.ts";
+import { asList } from "../wasm/decode_ids.ts";
+import { IdBuffer } from "../wasm/id_buffer.ts";
+import { type BasicOptions, chunks, easyWords, wordsOfChunk } from "./basic.ts";
+import { pieceCutter } from "./pieces.ts";
 import {
   BERT_SPECIALS,
   checkVocabulary,
@@ -55,6 +61,8 @@ export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> 
   readonly specialIds: SpecialIds;
   /** The ids of a text. */
   encode(text: string, reading?: WordPieceReading): number[];
+  /** The same ids in a typed array. It may be a view of a somewhat larger buffer. */
+  encodeText(text: string, reading?: WordPieceReading): IdArray;
   /**
    * The ids of a text and where they come from. Starts never decrease, nor do ends; tokens overlap only where one
    * character became several, such as a Hangul syllable in an uncased model.
@@ -62,7 +70,13 @@ export interface WordPieceTokenizer extends Tokenizer, Required<WordPieceParts> 
   trace(text: string, reading?: WordPieceReading): TracedTokens;
 }
 
-const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
+/** What a tokenizer runs on. */
+export interface WordPieceOptions {
+  /** Whether to use WebAssembly where there is some; `true` unless given. The ids are the same. */
+  readonly wasm?: boolean;
+}
+
+const isContinuing = (token: string): boolean => token.startsWith(CONTINUATION) && token !== CONTINUATION;
 
 /**
  * Makes a tokenizer from a vocabulary. Rejects with `SyntaxError` if a token is empty or there twice, or if `[UNK]`,
@@ -80,7 +94,10 @@ const CACHED_CHUNKS = 2 ** 16, CACHED_LENGTH = 64;
  * assertEquals(tokenizer.decode(ids), "unwanted , running");
  * ```
  */
-export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceTokenizer> {
+export async function createWordPiece(
+  parts: WordPieceParts,
+  { wasm = true }: WordPieceOptions = {},
+): Promise<WordPieceTokenizer> {
   const { tokens, lowerCase, maxWordLength = 200, special = BERT_SPECIALS, added = [] } = parts;
   const { stripAccents = lowerCase, splitIdeographs = true } = parts;
   const options = { lowerCase, stripAccents, splitIdeographs };
@@ -90,7 +107,8 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     );
   }
   checkVocabulary(tokens);
-  const ids = specialIds(tokens, special), { size, cut } = pieces(tokens, ids.unknown, maxWordLength);
+  const ids = specialIds(tokens, special), size = tokens.length;
+  const cut = pieceCutter(tokens, ids.unknown, maxWordLength);
   const fingerprint = await sha256(
     new TextEncoder().encode(JSON.stringify(["wordpiece", options, maxWordLength, special, added, tokens])),
   );
@@ -98,18 +116,33 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     [...Object.values(special), ...added].map((token) => [token, tokens.indexOf(token)]),
   );
   const specialPattern = alternatives([...specialByText].filter(([, id]) => id >= 0).map(([token]) => token));
-  const cache = new Map<string, TracedTokens>();
-
-  function ofChunk(chunk: string): TracedTokens {
-    let found = cache.get(chunk);
-    if (found === undefined) {
-      found = { ids: [], starts: [], ends: [] };
-      for (const word of wordsOfChunk(chunk, options)) cut(word, found);
-      if (cache.size >= CACHED_CHUNKS) cache.clear();
-      if (chunk.length <= CACHED_LENGTH) cache.set(chunk, found);
+  const ofChunk = cached((chunk) => {
+    const found: TracedTokens = { ids: [], starts: [], ends: [] };
+    for (const { text, starts, ends } of wordsOfChunk(chunk, options)) {
+      const cuts: number[] = [];
+      cut(text, found.ids, cuts);
+      cuts.forEach((end, i) => {
+        found.starts.push(starts[i > 0 ? cuts[i - 1] : 0]);
+        found.ends.push(ends[end - 1]);
+      });
     }
     return found;
-  }
+  });
+  const idsOf = (chunk: string): number[] => {
+    const found: number[] = [], words = easyWords(chunk, options);
+    if (words !== null) { for (const word of words) cut(word, found, []); }
+    else {
+      for (const [start, end] of chunks(chunk, splitIdeographs)) {
+        for (const id of ofChunk(chunk.slice(start, end)).ids) found.push(id);
+      }
+    }
+    return found;
+  };
+  const pieces = tokens.map((token) => isContinuing(token) ? token.slice(CONTINUATION.length) : ` ${token}`);
+  const coder = await createChunkCoder(
+    { idsOf, bytes: pieces.map((piece) => new TextEncoder().encode(piece)) },
+    wasm,
+  );
 
   /** Hands over each chunk and each special token, with the place where it starts. */
   function walk(text: string, specials: boolean, take: (tokens: TracedTokens, start: number) => void): void {
@@ -128,12 +161,17 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     plain(done, text.length);
   }
 
-  function encode(text: string, { specials = false }: WordPieceReading = {}): number[] {
-    const all: number[] = [];
-    walk(text, specials, ({ ids }) => {
-      for (const id of ids) all.push(id);
-    });
-    return all;
+  function encodeText(text: string, { specials = false }: WordPieceReading = {}): IdArray {
+    if (!specials) return coder.encode(text.toWellFormed());
+    const ids = new IdBuffer(size);
+    let done = 0;
+    for (const { 0: token, index } of text.matchAll(specialPattern)) {
+      ids.append(coder.encode(text.slice(done, index).toWellFormed()));
+      ids.append([specialByText.get(token)!]);
+      done = index + token.length;
+    }
+    ids.append(coder.encode(text.slice(done).toWellFormed()));
+    return ids.take();
   }
 
   function trace(text: string, { specials = false }: WordPieceReading = {}): TracedTokens {
@@ -152,24 +190,20 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     let started = false;
     return {
       push(id) {
-        if (!(id >= 0 && id < size && Number.isInteger(id))) {
-          throw new RangeError(`Cannot decode id ${id}: this tokenizer has ids 0 to ${size - 1}`);
-        }
-        const token = tokens[id],
-          continues = started && token.startsWith(CONTINUATION) && token !== CONTINUATION;
-        const gap = started && !continues ? " " : "";
+        if (tokens[id] === undefined) throw unknownId(id, size);
+        const piece = started ? pieces[id] : tokens[id];
         started = true;
-        return gap + (continues ? token.slice(CONTINUATION.length) : token);
+        return piece;
       },
       end: () => "",
     };
   }
 
   function decode(ids: Iterable<number>): string {
-    const stream = decoder();
-    let text = "";
-    for (const id of ids) text += stream.push(id);
-    return text.trim();
+    const list = asList(ids), first = tokens[list[0]] ?? "";
+    const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(coder.decodeBytes(list));
+    // What continues a word is written out where there is no word before it.
+    return (isContinuing(first) ? CONTINUATION + text : text).trim();
   }
 
   return {
@@ -183,53 +217,13 @@ export async function createWordPiece(parts: WordPieceParts): Promise<WordPieceT
     specialIds: ids,
     size,
     fingerprint,
-    encode,
-    encodeText: (text) => Uint32Array.from(encode(text)),
-    encoder: () => encoderAtCuts(encode, beforeLastBlank),
+    encode: (text, reading) => Array.from(encodeText(text, reading)),
+    encodeText,
+    encoder: () => encoderAtCuts(encodeText, beforeLastBlank),
     trace,
     decode,
     decoder,
   };
-}
-
-/** A function that cuts words into pieces of this vocabulary, and the number of its tokens. */
-function pieces(
-  tokens: readonly string[],
-  unknown: number,
-  maxWordLength: number,
-): { size: number; cut: (word: BasicWord, into: TracedTokens) => void } {
-  const initial = new Map<string, number>(), inner = new Map<string, number>();
-  let longest = 0;
-  tokens.forEach((token, id) => {
-    initial.set(token, id);
-    if (token.startsWith(CONTINUATION)) inner.set(token.slice(CONTINUATION.length), id);
-    longest = Math.max(longest, token.length);
-  });
-
-  function cut({ text, starts, ends }: BasicWord, into: TracedTokens): void {
-    const before = into.ids.length;
-    const add = (id: number, start: number, end: number): void => {
-      into.ids.push(id);
-      into.starts.push(starts[start]);
-      into.ends.push(ends[end - 1]);
-    };
-    let start = text.length > maxWordLength && [...text].length > maxWordLength ? -1 : 0;
-    while (start >= 0 && start < text.length) {
-      const pieces = start === 0 ? initial : inner;
-      let end = Math.min(text.length, start + longest), id: number | undefined;
-      while (end > start && (id = pieces.get(text.slice(start, end))) === undefined) end--;
-      if (id === undefined) start = -1;
-      else {
-        add(id, start, end);
-        start = end;
-      }
-    }
-    if (start >= 0) return;
-    for (const list of [into.ids, into.starts, into.ends]) list.length = before;
-    add(unknown, 0, text.length);
-  }
-
-  return { size: tokens.length, cut };
 }
 
 /** Matches any of the texts, the longest where several fit. */
