@@ -14,7 +14,7 @@ import { exp, hiddenZero, loadPartial, madd, storePartial } from "./simd";
 @inline
 const FAR: f32 = 88;
 
-/** 1 / (1 + e^-x), to 2e-7 of it for |x| < 10 and to 1e-5 anywhere it is normal. */
+/** 1 / (1 + e^-x), with a relative error below 1e-6 for |x| < 10 and below 1e-5 beyond; 6e-39 at least. */
 // @ts-ignore: decorator
 @inline
 function sigmoid(x: v128, zero: i32): v128 {
@@ -22,7 +22,7 @@ function sigmoid(x: v128, zero: i32): v128 {
   return f32x4.div(one, f32x4.add(one, e));
 }
 
-/** tanh x = 1 - 2 / (1 + e^2x), with an absolute error of 2e-7. */
+/** tanh x = 1 - 2 / (1 + e^2x), with an absolute error below 3e-7. */
 // @ts-ignore: decorator
 @inline
 function tanh(x: v128, zero: i32): v128 {

@@ -120,6 +120,25 @@ Deno.test("one step is the formula, gates in the order input, forget, candidate,
   }
 });
 
+Deno.test("gates are as exact as said, however large their sums", async () => {
+  const B = 4001, sums = Float32Array.from({ length: B }, (_, b) => (b - 2000) / 16); // -125 to 125
+  const x = Float32Array.from({ length: 4 * B }, (_, k) => sums[k >> 2]), zeros = new Float32Array(B);
+  for (const build of ["relaxed", "simd"] as const) {
+    using device = await openWasm({ build, threads: 1 });
+    const { cn, hn } = await runLstm(
+      device,
+      [B, 1, 1],
+      { x, w: [0, 0, 0, 0], h: zeros, c: zeros },
+      Array(B).fill(1),
+    );
+    sums.forEach((sum, b) => {
+      const gate = 1 / (1 + Math.exp(-sum)), bound = (Math.abs(sum) < 10 ? 1.3e-6 : 1e-5) * gate + 1e-38;
+      assert(Math.abs(cn[b] - gate * Math.tanh(sum)) < bound, `cell of ${sum}`);
+      assert(Math.abs(hn[b] - gate * Math.tanh(cn[b])) < bound, `state of ${sum}`);
+    });
+  }
+});
+
 Deno.test("steps behind the live ones give zeros and leave the state alone", async () => {
   using device = await openWasm({ threads: 1, poison: true });
   const [B, T, C] = [2, 5, 9], w = normals("w", 4 * C * C), x = normals("x", B * T * 4 * C);
