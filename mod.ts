@@ -33,6 +33,8 @@ export * from "./src/models/gpt1_inspect.ts";
 export * from "./src/models/gpt1_model.ts";
 export * from "./src/models/gpt1_plans.ts";
 export * from "./src/models/gpt1_published.ts";
+export { type LstmLayer } from "./src/models/lstm_layer.ts";
+export * from "./src/models/lstm_lm.ts";
 export * from "./src/text/batches.ts";
 export * from "./src/text/bpe.ts";
 export * from "./src/text/bpe_files.ts";

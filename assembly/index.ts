@@ -10,6 +10,7 @@ export * from "./activation";
 export * from "./dropout";
 export * from "./embedding";
 export * from "./loss";
+export * from "./lstm";
 export * from "./gather";
 export * from "./inspection";
 export * from "./optimizer";

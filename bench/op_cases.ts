@@ -41,10 +41,13 @@ export interface Timed extends Check {
 const product = ([m, n, k]: readonly number[]): number => 2 * m * n * k;
 const attending = (passes: number) => ([b, t, h, d, causal]: readonly number[]): number =>
   2 * passes * b * h * d * t * t / (causal ? 2 : 1);
+const recurring = ([b, t, c]: readonly number[]): number => 8 * b * t * c * c;
 const operations: Readonly<Record<string, (dims: readonly number[]) => number>> = {
   matmul: product,
   matmulInto: product,
   linear: product,
+  lstm: recurring,
+  lstmGrad: recurring,
   attention: attending(2),
   attentionGrad: attending(4),
   linearCrossEntropy: product,

@@ -19,6 +19,8 @@ const SHAPES = {
   tokens: [2, 3, 4],
   rows: [2, 4],
   packed: [2, 3, 12],
+  gates: [2, 3, 16],
+  recurrent: [4, 16],
   logSums: [2, 1, 3],
   looks: [2, 1, 3, 3],
   means: [2, 3],
@@ -183,6 +185,16 @@ export function randomGraph(seed: number): RandomGraph {
       const inputs = [pick("packed"), ints([2, 2], 3), ...all("cache", "cache")];
       record(ops.cachedAttention, inputs, ["tokens", "cache", "cache"], { heads: 1 });
     },
+    lstm: () => {
+      const live = chance(0.5) ? lengths() : ints([2, 2], 3);
+      const inputs = [...all("gates", "recurrent", "rows", "rows"), live];
+      record(ops.lstm, inputs, ["tokens", "rows", "rows", "gates", "tokens"]);
+    },
+    lstmGrad: () => {
+      const inputs = [...all("recurrent", "gates", "tokens", "rows"), ints([2, 2], 3)];
+      record(ops.lstmGrad, [...inputs, ...all("tokens", "rows", "rows")], ["gates", "rows", "rows"]);
+    },
+    previousStates: () => record(ops.previousStates, [...all("tokens", "rows"), ints([2, 2], 3)], ["tokens"]),
     sumSquares: () => record(ops.sumSquares, all(oneOf<Kind>(["matrix", "tokens"])), ["scalar"]),
     adam,
   };

@@ -1,12 +1,14 @@
 // GPT-1 as its released code (openai/finetune-transformer-lm) and its paper define it: post-LN decoder blocks, one matrix
 // `we` for tokens, special tokens and positions that is also the output projection, tanh GELU, dropout on that matrix, on
 // attention probabilities and on both projections. Parameter names are the scopes of the released graph. This file says
-// what the model is; recording it for a purpose is in gpt1_plans.ts, and training is in src/train.
+// what the model is; recording it for a purpose is in gpt1_plans.ts, and training is in src/train. For the paper's ablation
+// an LSTM layer stands in place of the blocks (lstm_layer.ts); nothing else differs then.
 
 import type { Value } from "../graph/graph.ts";
 import { addLayerNorm, dropout, embed, gelu, linear } from "../nn/layers.ts";
 import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
 import { type Recompute, recomputed } from "../nn/recompute.ts";
+import { type LstmLayer, lstmLayer, lstmSpecs } from "./lstm_layer.ts";
 
 /** What fixes the shapes and the dropout of a GPT-1. */
 export interface Gpt1Config {
@@ -22,6 +24,8 @@ export interface Gpt1Config {
   readonly heads: number;
   /** Blocks, named `h0` on. */
   readonly layers: number;
+  /** The ablation's layer behind the blocks, of which there are none then: see `lstmSize`. */
+  readonly lstm?: LstmLayer;
   /** Rate at which elements of `we` are dropped, one mask for input and output. All rates lie in [0, 1). */
   readonly embeddingDropout: number;
   /** Rate on attention probabilities, after the softmax. */
@@ -33,7 +37,7 @@ export interface Gpt1Config {
 }
 
 /** Sizes of a model without a vocabulary. */
-export type Gpt1Size = Pick<Gpt1Config, "context" | "channels" | "heads" | "layers">;
+export type Gpt1Size = Pick<Gpt1Config, "context" | "channels" | "heads" | "layers" | "lstm">;
 
 /** Named sizes, from one that trains in seconds to the paper's. */
 export const presets = {
@@ -104,7 +108,7 @@ export function specialToken({ vocabSize, specials }: Gpt1Config, name: (typeof 
 
 /** All parameters, in the order of the released weight files (positions and tokens there are two tensors). */
 export function parameterSpecs(config: Gpt1Config, classifier: number | null = null): ParameterSpec[] {
-  const { channels: C, layers } = config, normal = { deviation: DEVIATION };
+  const { channels: C, layers, lstm } = config, normal = { deviation: DEVIATION };
   const dense = (name: string, n: number, m: number): ParameterSpec[] => [
     { name: `${name}/w`, shape: [n, m], init: normal },
     { name: `${name}/b`, shape: [m], init: 0 },
@@ -124,14 +128,17 @@ export function parameterSpecs(config: Gpt1Config, classifier: number | null = n
   return [
     { name: "we", shape: [tableRows(config), C], init: normal },
     ...Array.from({ length: layers }, (_, i) => block(i)).flat(),
+    ...(lstm ? lstmSpecs(C, lstm) : []),
     ...(classifier === null ? [] : dense("clf", C, classifier)),
   ];
 }
 
-/** What `forward` needs besides parameters: how to attend, and random numbers when training. */
+/** What `hidden` needs besides parameters: how to look back, and random numbers when training. */
 export interface Forward {
   /** Causal self-attention between the two projections: (B,T,3C) to (B,T,C). */
   readonly attend: (qkv: Value) => Value;
+  /** The way through the steps of an LSTM, for a model with one: (B,T,4U) and weights (U,4U) to states (B,T,U). */
+  readonly recur?: (gates: Value, weights: Value) => Value;
   /** [seed, draw] (2), or `null` for no dropout. */
   readonly rng: Value | null;
   /** What the backward pass computes again; nothing unless given. */
@@ -144,13 +151,18 @@ export function table(p: Parameters, { embeddingDropout }: Gpt1Config, rng: Valu
   return we.graph.scope("we", () => dropout(we, rng, embeddingDropout));
 }
 
-/** Hidden states of the last block. `ids` (B,T,2) holds a row of the table for each token and each position. */
+/**
+ * Hidden states (B,T,C) of the last block, or of the LSTM. `ids` (B,T,2) holds a row of the table for each token and each
+ * position.
+ *
+ * @throws {TypeError} for a model with an LSTM and no `recur`.
+ */
 export function hidden(
   p: Parameters,
   config: Gpt1Config,
   we: Value,
   ids: Value,
-  { recompute = "none", ...forward }: Forward,
+  { recompute = "none", recur, ...forward }: Forward,
 ): Value {
   const { graph } = we;
   let x = embed(we, ids); // (B, T, C)
@@ -159,7 +171,9 @@ export function hidden(
     const body = () => block(x, parameters, config, { ...forward, recompute });
     x = graph.scope(`h${i}`, () => recomputed(graph, recompute, "block", body));
   }
-  return x;
+  if (!config.lstm) return x;
+  if (!recur) throw new TypeError("Cannot run an LSTM without a way through its steps: give `recur`");
+  return lstmLayer(x, p, { recur, rng: forward.rng, rate: config.residualDropout });
 }
 
 // Post-LN: the norm follows the residual sum.
@@ -167,7 +181,7 @@ function block(
   x: Value,
   p: Parameters,
   { residualDropout: rate }: Gpt1Config,
-  { attend, rng, recompute }: Required<Forward>,
+  { attend, rng, recompute }: Required<Omit<Forward, "recur">>,
 ): Value {
   const { graph } = x;
   const n = recomputed(graph, recompute, "attention", () => {

@@ -80,7 +80,7 @@ function assemble(
       return plan;
     });
   return {
-    kind: "gpt1",
+    kind: config.lstm ? "lstm" : "gpt1",
     config,
     device,
     store,

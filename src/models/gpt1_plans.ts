@@ -9,11 +9,13 @@ import { type ModelPlans, planCache } from "../nn/model.ts";
 import {
   add,
   cachedAttention,
+  carriedLstm,
   causalAttention,
   crossEntropy,
   dropout,
   linear,
   linearCrossEntropy,
+  lstm,
   project,
   selectRows,
   weightedSum,
@@ -92,7 +94,7 @@ function record(
   const lengths = graph.input("lengths", [B], "i32", { below: T + 1 });
   const we = table(p, config, rng);
   const attend = causalAttention(lengths, rng, { heads: config.heads, rate: config.attentionDropout });
-  const h = hidden(p, config, we, ids, { attend, rng, recompute }); // (B, T, C)
+  const h = hidden(p, config, we, ids, { attend, recur: lstm(lengths), rng, recompute }); // (B, T, C)
   const sums: Record<string, Value> = {}, perRow: Record<string, Value> = {};
   if (language) {
     graph.scope("lm", () => {
@@ -169,7 +171,8 @@ export function decodePlan(layout: Layout, config: Gpt1Config, batch: number, le
   const extents = graph.input("extents", [batch, 2], "i32", { below: config.context + 1 });
   const last = graph.input("last", [batch], "i32", { below: length });
   const we = p("we"), attend = cachedAttention(extents, { heads: config.heads, context: config.context });
-  const h = selectRows(hidden(p, config, we, ids, { attend, rng: null }), last); // (B, C)
+  const recur = carriedLstm(extents);
+  const h = selectRows(hidden(p, config, we, ids, { attend, recur, rng: null }), last); // (B, C)
   return plan(graph, { logits: graph.scope("lm", () => project(h, we)) }); // (B, V + specials + context)
 }
 

@@ -44,6 +44,29 @@ export const crossEntropy = (logits: Value, targets: Value): Value =>
 /** The sum of x * weights, shape (1). */
 export const weightedSum = (x: Value, weights: Value): Value => x.graph.apply(ops.dot, [x, weights])[0];
 
+/** How a recurrent layer runs: projections of its inputs (B,T,4C) and recurrent weights (C,4C) in, states (B,T,C) out. */
+export type Recur = (gates: Value, weights: Value) => Value;
+
+/** An LSTM from zeros over sequences with live lengths (B), for training and scoring. */
+export const lstm = (lengths: Value): Recur => (gates, weights) => {
+  const { graph } = gates, shape = [gates.shape[0], weights.shape[0]];
+  const [zeros] = graph.apply(ops.fill, [], { shape, value: 0 });
+  return graph.apply(ops.lstm, [gates, weights, zeros, zeros, lengths])[0];
+};
+
+/**
+ * An LSTM whose state outlives the run, for generation. `extents` (B,2): offset, count. A row at offset 0 starts from
+ * zeros, any other from where its last run ended.
+ */
+export const carriedLstm = (extents: Value): Recur => (gates, weights) => {
+  const { graph } = gates, shape = [gates.shape[0], weights.shape[0]];
+  const name = `cache/${shape[0]}${graph.scopeName.slice(graph.name.length)}`;
+  const states = ["state", "cell"].map((part) => graph.state(`${name}/${part}`, shape));
+  const outputs = graph.apply(ops.lstm, [gates, weights, ...states, extents]);
+  states.forEach((state, i) => graph.assign(state, outputs[i + 1]));
+  return outputs[0];
+};
+
 /** How self-attention is done: packed projections (B,T,3C) in, mixed values (B,T,C) out. */
 export type Attend = (qkv: Value) => Value;
 

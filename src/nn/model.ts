@@ -27,7 +27,7 @@ export interface ModelPlans<Run> {
 
 /** A model on a device. `Run` describes a plan to record: batch, length, losses. */
 export interface Model<Config, Run> extends Disposable {
-  /** The architecture, for checkpoints: "gpt1". */
+  /** The architecture, for checkpoints: "gpt1", or "lstm" for its ablation. */
   readonly kind: string;
   /** What fixes its shapes; plain JSON. */
   readonly config: Config;
@@ -52,6 +52,7 @@ export interface Model<Config, Run> extends Disposable {
   /**
    * Logits of the next token after up to `length` new tokens for each of `batch` sequences. Inputs: `ids`, `extents`
    * (B,2) of [cached, new] tokens, `last` (B) the row whose successor is wanted. Programs of a batch size share a cache.
+   * What is cached may be a state that moves on with every run, so a run continues the last one or starts at 0.
    */
   decode(batch: number, length: number): Program;
   /** The optimizer's plan or any other, made ready once for each key. */

@@ -15,8 +15,8 @@ export interface ParameterSpec {
   readonly name: string;
   /** Sizes, outermost first; (inputs, outputs) for weights of dense layers. */
   readonly shape: Shape;
-  /** A constant, or N(0, `deviation`²). */
-  readonly init: number | { readonly deviation: number };
+  /** A constant, constants of equal parts that follow each other, or N(0, `deviation`²). */
+  readonly init: number | readonly number[] | { readonly deviation: number };
 }
 
 /** A parameter with its place in the store. */
@@ -74,6 +74,7 @@ export function parameterCount(specs: readonly ParameterSpec[]): number {
 export function initialValues({ name, shape, init }: ParameterSpec, seed: number): Float32Array {
   const values = new Float32Array(sizeOf(shape));
   if (typeof init === "number") return values.fill(init);
+  if ("length" in init) return values.map((_, i) => init[Math.floor(i * init.length / values.length)]);
   return new Random(seed, `init/${name}`).fillNormal(values, init.deviation);
 }
 

@@ -9,6 +9,7 @@ import { embeddings } from "./embedding.ts";
 import { gather } from "./gather.ts";
 import { inspection } from "./inspection.ts";
 import { losses } from "./loss.ts";
+import { recurrent } from "./lstm.ts";
 import { matmuls } from "./matmul.ts";
 import { norm } from "./norm.ts";
 import { optimizer } from "./optimizer.ts";
@@ -25,5 +26,6 @@ export const all = {
   ...gather,
   ...inspection,
   ...losses,
+  ...recurrent,
   ...optimizer,
 } as const;

@@ -176,8 +176,8 @@ export const columnSumInto: Op = {
   })),
 };
 
-// into + op(a)·op(b), or the product alone.
-function times(into: Value | undefined, a: Value, b: Value, ta: boolean, tb: boolean): Value {
+/** into + op(a)·op(b), or the product alone. */
+export function times(into: Value | undefined, a: Value, b: Value, ta: boolean, tb: boolean): Value {
   return into
     ? a.graph.apply(matmulInto, [a, b, into], { ta, tb })[0]
     : a.graph.apply(matmul, [a, b], { ta, tb })[0];

@@ -13,11 +13,12 @@ import { project } from "../../nn/layers.ts";
 import { listCheckpoints } from "../../train/checkpoint_folder.ts";
 import { showBytes, trainingBytes } from "../../train/memory.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
+import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
 import { readRun } from "../run_folder.ts";
 
-interface Flags extends CommonFlags {
+interface Flags extends CommonFlags, ArchitectureFlags {
   readonly model: string;
   readonly vocabSize: number;
   readonly batch: number;
@@ -26,7 +27,7 @@ interface Flags extends CommonFlags {
 
 /** Adds the command. */
 export function addInfo(program: Command): void {
-  common(program.command("info"))
+  architectureFlags(common(program.command("info")))
     .description("Show parameters, bytes and time per step of a preset, or what a run folder holds")
     .addOption(
       new Option("--model <name>", `a preset (${Object.keys(presets).join(", ")}) or a run folder`)
@@ -43,7 +44,7 @@ export function addInfo(program: Command): void {
 
 async function info(flags: Flags): Promise<void> {
   if (flags.model in presets) {
-    return await showPreset(flags, configure(flags.model as Gpt1Preset, flags.vocabSize));
+    return await showPreset(flags, configure(sizeOf(flags.model as Gpt1Preset, flags), flags.vocabSize));
   }
   if (!await disk.stat(flags.model)) {
     throw new UsageError(
@@ -105,18 +106,22 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
 }
 
 const describe = (
-  { layers, channels, heads, context, vocabSize, specials }: Gpt1Config,
+  { layers, channels, heads, context, vocabSize, specials, lstm }: Gpt1Config,
   parameters: number,
 ): string[] => [
-  `model        GPT-1, ${layers} layers, ${channels} channels, ${heads} heads, context ${context}`,
+  "model        " +
+  (lstm
+    ? `LSTM, ${lstm.units} units, ${channels} channels, context ${context}`
+    : `GPT-1, ${layers} layers, ${channels} channels, ${heads} heads, context ${context}`),
   `parameters   ${parameters.toLocaleString("en")} (${
     vocabSize.toLocaleString("en")
   } tokens, ${specials} special tokens)`,
 ];
 
-// Floating-point operations of one training step: products of the blocks and of the vocabulary, and attention.
-function flopsOfStep({ layers: L, channels: C, context: T, vocabSize: V }: Gpt1Config, B: number): number {
-  return 6 * (12 * L * C * C + V * C) * B * T + 12 * L * C * T * B * T;
+// Floating-point operations of one training step: products of the blocks or the LSTM and of the vocabulary, and attention.
+function flopsOfStep(config: Gpt1Config, B: number): number {
+  const { layers: L, channels: C, context: T, vocabSize: V, lstm } = config, U = lstm?.units ?? 0;
+  return 6 * (12 * L * C * C + 4 * U * U + 5 * U * C + V * C) * B * T + 12 * L * C * T * B * T;
 }
 
 // What a training step reaches of the rate of one large product; measured on steps of several sizes.

@@ -13,6 +13,7 @@ import { encodeCorpus, readTokens } from "../../text/token_file.ts";
 import { parameterReader } from "../../train/checkpoint.ts";
 import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
+import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import {
   beginRun,
@@ -24,7 +25,7 @@ import {
 } from "../run_folder.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
-interface Flags extends TrainingFlags {
+interface Flags extends TrainingFlags, ArchitectureFlags {
   readonly corpus: string;
   readonly valid?: string;
   readonly validFraction?: number;
@@ -55,7 +56,7 @@ const RATES: Readonly<Record<Gpt1Preset, number>> = {
 
 /** Adds the command. */
 export function addPretrain(program: Command): void {
-  trainingFlags(program.command("pretrain"))
+  architectureFlags(trainingFlags(program.command("pretrain")))
     .description("Train a language model on text, from nothing or from an earlier run")
     .requiredOption(
       "--corpus <path>",
@@ -185,9 +186,12 @@ interface StartingPoint {
   readonly values: ParameterValues | null;
 }
 
-async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Flags): Promise<StartingPoint> {
+async function startingPoint(flags: Flags): Promise<StartingPoint> {
+  const { init, checkpoint, tokenizer, model, architecture, units, dropout } = flags;
   if (init !== undefined) {
-    if (model !== undefined) throw new UsageError("--init brings its own size: leave --model out");
+    for (const [name, value] of Object.entries({ model, architecture, units })) {
+      if (value !== undefined) throw new UsageError(`--init brings its own size: leave --${name} out`);
+    }
     const config = await readRun(init), own = await runTokenizer(init, config);
     if (tokenizer !== undefined && (await openTokenizer(disk, tokenizer)).fingerprint !== own.fingerprint) {
       throw new UsageError(
@@ -203,8 +207,8 @@ async function startingPoint({ init, checkpoint, tokenizer, model, dropout }: Fl
   if (model === undefined) {
     throw new UsageError(`Give --model, one of ${Object.keys(presets).join(", ")}, or --init`);
   }
-  const loaded = await openTokenizer(disk, tokenizer);
-  return { config: configure(model, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
+  const size = sizeOf(model, flags), loaded = await openTokenizer(disk, tokenizer);
+  return { config: configure(size, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
 }
 
 // Everything that decides what is computed, so that resuming with other settings can be refused.
@@ -233,6 +237,7 @@ function settingsOf(flags: Flags, config: Gpt1Config) {
     tokenizer: tokenizer ?? null,
     init: init ?? null,
     model: flags.model ?? null,
+    ...(flags.architecture === "lstm" ? { architecture: "lstm", units: flags.units ?? null } : {}),
     steps,
     batch,
     accumulate,
