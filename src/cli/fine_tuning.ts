@@ -93,9 +93,9 @@ export async function prepareTraining(flags: FineTuneFlags): Promise<Training> {
       }`,
     );
   }
-  const [train, dev, test] = await Promise.all(
-    (["train", "dev", "test"] as const).map((split) => readPart(data, flags, split)),
-  );
+  // One after another, so that of several mistakes it is always the same one that is told.
+  const train = await readPart(data, flags, "train"), dev = await readPart(data, flags, "dev");
+  const test = await readPart(data, flags, "test");
   return {
     data,
     config: withDropout(from.model, flags.dropout),

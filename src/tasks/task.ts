@@ -197,13 +197,13 @@ export function prepare(
   labels: readonly string[],
   cut: (example: Example) => void = () => {},
 ): LabelledExample[] {
-  const frame = frameOf(config), numbers = new Map(labels.map((label, i) => [label, i]));
+  const encode = rememberingLast(tokenizer),
+    frame = frameOf(config),
+    numbers = new Map(labels.map((label, i) => [label, i]));
   return examples.map((example, i) => {
     const where = example.where ?? `Example ${i + 1}`;
     const label = example.label === null ? -1 : labelNumber(task, numbers, example.label, example, where);
-    const texts = new Map(
-      Object.entries(example.texts).map(([field, text]) => [field, tokenizer.encode(text)]),
-    );
+    const texts = new Map(Object.entries(example.texts).map(([field, text]) => [field, encode(text)]));
     const encoded = {
       texts: (field: string) => texts.get(field) ?? [],
       answers: (example.answers ?? []).map((answer) => tokenizer.encode(answer)),
@@ -215,6 +215,17 @@ export function prepare(
     if (`${sizes(sequences)}` !== `${sizes(whole)}`) cut(example);
     return { sequences, label };
   });
+}
+
+// Questions about a document follow each other, and it is long: it is encoded once for all of them.
+function rememberingLast(tokenizer: Tokenizer): (text: string) => TextTokens {
+  let recent = new Map<string, TextTokens>();
+  return (text) => {
+    const ids = recent.get(text) ?? tokenizer.encode(text);
+    if (recent.size >= 8) recent = new Map();
+    recent.set(text, ids);
+    return ids;
+  };
 }
 
 function labelNumber(
