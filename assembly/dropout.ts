@@ -38,3 +38,30 @@ export function dropout(
     }
   }
 }
+
+/**
+ * The same with one mask for `shared` neighbouring rows of x (N,C): row r has the elements floor(r / shared) C + c of it.
+ * Rows: groups of rows; y may be x. A group need not start at a block, so the four lanes of a mask are walked one by one.
+ */
+export function sharedDropout(
+  x: usize, rng: usize, y: usize,
+  N: i32, C: i32, shared: i32, threshold: i32, stream: i32,
+  pass: i32, begin: i32, end: i32,
+): void {
+  const seed = load<i32>(rng), scale = keepScale(threshold);
+  const key0 = i32x4.splat(seed), key1 = i32x4.splat(stream), key2 = i32x4.splat(thirdKey(seed, stream));
+  const draw = i32x4.splat(load<i32>(rng, 4)), limit = i16x8.splat(<i16>threshold), lanes = i32x4(0, 1, 2, 3);
+  for (let group = begin; group < end; group++) {
+    const first = group * C;
+    for (let start = first & ~15; start < first + C; start += 16) {
+      const kept = i8x16.bitmask(keep16(key0, key1, key2, i32x4.add(i32x4.splat(start >> 2), lanes), draw, limit));
+      for (let element = max(start, first); element < min(start + 16, first + C); element++) {
+        const factor: f32 = (kept >> (element - start)) & 1 ? scale : 0;
+        for (let row = group * shared; row < (group + 1) * shared; row++) {
+          const at = (<usize>row * <usize>C + <usize>(element - first)) << 2;
+          f32.store(y + at, f32.load(x + at) * factor);
+        }
+      }
+    }
+  }
+}

@@ -61,7 +61,10 @@ Deno.test("flags that are wrong or missing", async () => {
     `${RUN} --steps 2 --out new --valid valid.txt --valid-fraction 0.1`,
   );
   await fails("Give either --corpus or --data", "evaluate --model base");
-  await fails("Give either --text or --text-file", "predict --model classifier");
+  await fails(
+    "Give either --text or --text-file, or --data with a file of examples",
+    "predict --model classifier",
+  );
   await fails("Give --prompt at least one word to continue", "generate --model base --prompt", " ");
   await fails("unknown command 'tarin'", "tarin");
 });
@@ -136,8 +139,8 @@ Deno.test("texts that are empty, too short, of another encoding or of another fo
 Deno.test("a label never seen in training", async () => {
   await place.write("odd.tsv", "a good day\tglad\nwhat a day\tbored\n");
   const message =
-    'odd.tsv: Example 2 has the label "bored", which training never saw: the labels are afraid, ' +
-    "angry, glad, sad. Correct the label or remove the example";
+    'odd.tsv, line 2: the label "bored" was never seen in training, where the labels are afraid, angry, glad, ' +
+    "sad; correct the label or remove the example";
   await fails(message, `${FINETUNE} --model base --dev odd.tsv --out new`);
   await fails(message, `${FINETUNE} --model base --test odd.tsv --out new`);
   await fails(message, "evaluate --model classifier --data odd.tsv");

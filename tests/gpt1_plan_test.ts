@@ -61,6 +61,7 @@ Deno.test("the plans of a training step keep their promises and copy nothing", (
 function streamOf({ op, scope, dims }: Step): [place: string, stream: number][] {
   const place = scope.replace(/^gpt1\/(d:)?/, "");
   if (op === "dropout") return [[`${place} dropout`, dims[2]]];
+  if (op === "sharedDropout") return [[`${place} dropout`, dims[4]]];
   return op.startsWith("attention") ? [[`${place} attention`, dims[6]]] : [];
 }
 
@@ -85,7 +86,11 @@ Deno.test("every place that drops has a stream of its own, the same forward and 
 
 Deno.test("plans without gradients drop nothing", () => {
   const config = configOf(2), { steps } = scoresPlan(layOut(parameterSpecs(config)), config, language);
-  assert(steps.every(({ op, dims }) => op !== "dropout" && (op !== "attention" || dims[5] === 0)));
+  assert(
+    steps.every(({ op, dims }) =>
+      op !== "dropout" && op !== "sharedDropout" && (op !== "attention" || dims[5] === 0)
+    ),
+  );
 });
 
 Deno.test("frozen parameters cost neither gradients nor moments", () => {

@@ -115,6 +115,8 @@ export function randomGraph(seed: number): RandomGraph {
       const kind = elementwise();
       record(ops.dropout, [pick(kind), rng()], [kind], masking());
     },
+    sharedDropout: () =>
+      record(ops.sharedDropout, [pick("matrix"), rng()], ["matrix"], { ...masking(), shared: 2 }),
     matmul: () =>
       chance(0.5)
         ? record(ops.matmul, all("matrix", "matrix"), ["matrix"], flags(chance(0.5), chance(0.5)))
@@ -155,7 +157,7 @@ export function randomGraph(seed: number): RandomGraph {
     embedding: () => record(ops.embedding, [pick("matrix"), ints([2, 3, 2], 4)], ["tokens"]),
     embeddingGradInto: () =>
       record(ops.embeddingGradInto, [pick("tokens"), ints([2, 3, 2], 4), pick("matrix")], ["matrix"]),
-    selectRows: () => record(ops.selectRows, [pick("tokens"), ints([2], 3)], ["rows"]),
+    selectRows: () => record(ops.selectRows, [pick("tokens"), ints([2], 3)], ["rows"], { sum: 1 }),
     selectRowsGradInto: () =>
       record(ops.selectRowsGradInto, [pick("rows"), ints([2], 3), pick("tokens")], ["tokens"]),
     crossEntropy: () => record(ops.crossEntropy, [pick("matrix"), targets()], ["vector"]),

@@ -13,7 +13,7 @@ import { configure } from "../src/models/gpt1.ts";
 import { gpt1Plans } from "../src/models/gpt1_plans.ts";
 import { add, dropout, gelu, linearCrossEntropy, project, weightedSum } from "../src/nn/layers.ts";
 import { type Recompute, recomputeNames } from "../src/nn/recompute.ts";
-import { classificationSource } from "../src/tasks/classification.ts";
+import { exampleSource } from "../src/tasks/examples.ts";
 import { pretrainingSource } from "../src/tasks/language.ts";
 import { train, type TrainingSource } from "../src/train/trainer.ts";
 import type { Gpt1Run } from "../src/models/gpt1_plans.ts";
@@ -133,12 +133,12 @@ async function trained(
   const config = tinyConfig({ rate: 0.2, specials });
   using model = await tinyModel(device, config, { classifier, ...(frozen ? { frozen } : {}) });
   const labelled = Array.from({ length: 6 }, (_, i) => ({
-    ids: [config.vocabSize, ...someTokens(4 + i, i), config.vocabSize + 2],
+    sequences: [[config.vocabSize, ...someTokens(4 + i, i), config.vocabSize + 2]],
     label: i % 2,
   }));
   const source: TrainingSource<Gpt1Run> = classifier === null
     ? pretrainingSource(config, someTokens(200, 1), { batch: 2, accumulate: 2, seed: 1 })
-    : classificationSource(config, labelled, classifier, { batch: 3, seed: 1 });
+    : exampleSource(config, labelled, { outputs: classifier, choices: 1 }, { batch: 3, seed: 1 });
   const results: unknown[] = [];
   for (const steps of [1, 4]) {
     const events = await all(train(model, source, { ...trainingOptions(steps), recompute }));

@@ -7,10 +7,10 @@ import type { Device } from "../src/backends/backend.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
 import type { Gpt1Config } from "../src/models/gpt1.ts";
-import { classificationFeeds, type LabelledSequence, windowFeeds } from "../src/models/gpt1_feeds.ts";
+import { exampleFeeds, type LabelledExample, windowFeeds } from "../src/models/gpt1_feeds.ts";
 import type { Gpt1 } from "../src/models/gpt1_model.ts";
 import type { Gpt1Run } from "../src/models/gpt1_plans.ts";
-import { classificationSource } from "../src/tasks/classification.ts";
+import { exampleSource } from "../src/tasks/examples.ts";
 import { pretrainingSource } from "../src/tasks/language.ts";
 import { sequentialWindows } from "../src/text/batches.ts";
 import type { ScheduleName } from "../src/train/schedule.ts";
@@ -36,20 +36,20 @@ function windowUpdate(config: Gpt1Config, sequences: number, batch: number): Upd
 }
 
 // Texts between start and extract, with labels 0 and 1 in turn.
-const labelled = (config: Gpt1Config, lengths: readonly number[]): LabelledSequence[] =>
+const labelled = (config: Gpt1Config, lengths: readonly number[]): LabelledExample[] =>
   lengths.map((n, i) => ({
-    ids: [config.vocabSize, ...someTokens(n - 2, i), config.vocabSize + 2],
+    sequences: [[config.vocabSize, ...someTokens(n - 2, i), config.vocabSize + 2]],
     label: i % 2,
   }));
 
 function labelledUpdate(
   config: Gpt1Config,
-  sequences: readonly LabelledSequence[],
+  sequences: readonly LabelledExample[],
   { batch = sequences.length, length = 16, lambda = 0.5 } = {},
 ): UpdateBatch<Gpt1Run> {
   const run = { batch, length, language: lambda > 0, classifier: { outputs: 2, choices: 1 } };
   const shape = { batch, length, lambda, examples: sequences.length };
-  return { micro: [{ run, feeds: classificationFeeds(config, sequences, shape) }], tokens: 1 };
+  return { micro: [{ run, feeds: exampleFeeds(config, sequences, shape) }], tokens: 1 };
 }
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -109,7 +109,7 @@ Deno.test("a partial batch, padded in rows and in length, trains as one without 
 Deno.test("micro-batches of different length buckets train as one batch of the longest", async () => {
   const config = withLabels(48), sequences = labelled(config, [4, 40, 20, 9, 31, 17]);
   const update = (microBatch: number) =>
-    classificationSource(config, sequences, 2, { batch: 6, microBatch, seed: 1 }).next();
+    exampleSource(config, sequences, { outputs: 2, choices: 1 }, { batch: 6, microBatch, seed: 1 }).next();
   assertEquals(update(6).micro.map(({ run }) => run.length), [48]);
   assertEquals(update(1).micro.map(({ run }) => run.length).toSorted((a, b) => a - b), [
     16,
@@ -129,7 +129,7 @@ Deno.test("losses average over each sequence first, then over sequences, then ov
   using model = await tinyModel(device, config, { classifier: 2 });
   const [{ run, feeds }] = labelledUpdate(config, sequences, { lambda }).micro;
   const { languageRows, classifierRows } = await model.scores(run).run(feeds);
-  const perSequence = sequences.map(({ ids }, b) => {
+  const perSequence = sequences.map(({ sequences: [ids] }, b) => {
     const rows = languageRows.subarray(16 * b, 16 * b + ids.length - 1);
     return mean([...rows]);
   });
@@ -147,13 +147,17 @@ Deno.test("with lambda 0 there is no language-model term", async () => {
   const config = withLabels(), sequences = labelled(config, [6, 8, 7, 5]);
   using device = openReference();
   using model = await tinyModel(device, config, { classifier: 2 });
-  const source = classificationSource(config, sequences, 2, { batch: 4, lambda: 0, seed: 1 });
+  const source = exampleSource(config, sequences, { outputs: 2, choices: 1 }, {
+    batch: 4,
+    lambda: 0,
+    seed: 1,
+  });
   const before = await numbersOf(model), [event] = await all(train(model, source, settings(1)));
   assertEquals(Object.keys(event.terms), ["classifier"]);
   assertEquals(event.loss, event.terms.classifier);
   // Row 1 of the table stands in no text here: without the language model nothing but decay moves it.
   const absent = Array.from({ length: 23 }, (_, id) => id)
-    .find((id) => sequences.every(({ ids }) => !Array.from(ids).includes(id)))!;
+    .find((id) => sequences.every(({ sequences: [ids] }) => !Array.from(ids).includes(id)))!;
   const moment = (await numbersOf(model, "moment1")).we.slice(8 * absent, 8 * absent + 8);
   assertEquals(moment, new Array(8).fill(0));
   assertNotEquals(await numbersOf(model), before);

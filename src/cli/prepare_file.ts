@@ -1,11 +1,19 @@
-// Labelled texts of a file as sequences for a model, with errors and notes that name the file. What a sequence is made of
-// is src/tasks/classification.ts's business.
+// Examples of a file as sequences for a model, with a note on what does not fit. What a sequence is made of is
+// src/tasks/inputs.ts's business.
 
 import type { Gpt1Config } from "../models/gpt1.ts";
-import type { LabelledSequence } from "../models/gpt1_feeds.ts";
-import { type LabelledText, prepare } from "../tasks/classification.ts";
+import type { LabelledExample } from "../models/gpt1_feeds.ts";
+import { type Example, prepare, type Task } from "../tasks/task.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { say, UsageError } from "./io.ts";
+
+/** What a file is prepared for. */
+export interface Preparation {
+  readonly task: Task;
+  readonly config: Gpt1Config;
+  readonly tokenizer: Tokenizer;
+  readonly labels: readonly string[];
+}
 
 /**
  * Prepares the examples of a file, and says on stderr how many of them the context cuts.
@@ -14,29 +22,29 @@ import { say, UsageError } from "./io.ts";
  */
 export function prepareFile(
   path: string,
-  config: Gpt1Config,
-  tokenizer: Tokenizer,
-  examples: readonly LabelledText[],
-  labels: readonly string[],
-): LabelledSequence[] {
-  let sequences: LabelledSequence[];
+  { task, config, tokenizer, labels }: Preparation,
+  examples: readonly Example[],
+): LabelledExample[] {
+  let cut = 0;
   try {
-    sequences = prepare(config, tokenizer, examples, labels);
+    const prepared = prepare(task, config, tokenizer, examples, labels, () => void cut++);
+    if (cut > 0) say(noteOf(path, task, config, cut, examples.length));
+    return prepared;
   } catch (error) {
-    if (error instanceof RangeError) {
-      throw new UsageError(`${path}: ${error.message}. Correct the label or remove the example`);
-    }
+    if (error instanceof RangeError) throw new UsageError(error.message);
     throw error;
   }
-  const room = config.context - 2; // start and extract take two
-  const cut = sequences.filter(({ ids }, i) =>
-    ids.length === config.context && tokenizer.encode(examples[i].text).length > room
-  );
-  if (cut.length > 0) {
-    say(
-      `note: ${cut.length} of ${examples.length} texts of ${path} are longer than the context of ${config.context} ` +
-        `tokens: only their first ${room} count; a model with a longer context reads more`,
-    );
-  }
-  return sequences;
+}
+
+function noteOf(
+  path: string,
+  { fields, head }: Task,
+  { context }: Gpt1Config,
+  cut: number,
+  all: number,
+): string {
+  const single = fields.length === 1 && head !== "answers"; // two texts share the context
+  const room = single ? context - 2 : Math.floor(context / 2) - 2; // special tokens take the rest
+  return `note: ${cut} of ${all} texts of ${path} are longer than the context of ${context} tokens: only their first ` +
+    `${room}${single ? "" : " tokens of each part"} count; a model with a longer context reads more`;
 }

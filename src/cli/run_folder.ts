@@ -5,19 +5,24 @@ import type { Device } from "../backends/backend.ts";
 import { NotFound } from "../core/storage.ts";
 import type { Gpt1Config } from "../models/gpt1.ts";
 import { createGpt1, type Gpt1 } from "../models/gpt1_model.ts";
+import { outputsOf, taskNamed } from "../tasks/task.ts";
 import { type AnyTokenizer, openTokenizer, saveTokenizer } from "../text/open_tokenizer.ts";
 import { parameterReader } from "../train/checkpoint.ts";
 import { type Checkpoint, DamagedCheckpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
 import { lastCheckpoint } from "../train/run.ts";
 import { disk, UsageError } from "./io.ts";
+import type { DataConfig } from "./task_data.ts";
 
 /** What `config.json` holds. */
 export interface RunConfig {
   readonly format: "foreword-run-1";
-  readonly task: "language" | "classification";
+  /** "language", or the name of the task that was fine-tuned on. */
+  readonly task: string;
   readonly model: Gpt1Config;
-  /** Labels of a classifier, in the order of its outputs. */
+  /** Labels of a classifier or points of its scale, in the order of its outputs; none for answers. */
   readonly labels: readonly string[] | null;
+  /** How labelled files are read. */
+  readonly data?: DataConfig;
   /** Fingerprint of the tokenizer in `tokenizer/`. */
   readonly tokenizer: string;
   /** Flags that decide what is computed; resuming with others is refused. */
@@ -115,6 +120,10 @@ function requireSame(run: string, before: RunConfig["settings"], now: RunConfig[
   }
 }
 
+/** Outputs of a run's classifier, `null` for a language model. */
+export const classifierOf = ({ task, labels }: RunConfig): number | null =>
+  task === "language" ? null : outputsOf(taskNamed(task), labels ?? []);
+
 /** The tokenizer of a run, checked against the one it was trained with. */
 export async function runTokenizer(run: string, config: RunConfig): Promise<AnyTokenizer> {
   const tokenizer = await openTokenizer(disk, `${run}/tokenizer`);
@@ -139,7 +148,7 @@ export async function openRun(device: Device, run: string, which?: string): Prom
   const config = await readRun(run), tokenizer = await runTokenizer(run, config);
   const checkpoint = await chooseCheckpoint(run, which);
   const values = await parameterReader(disk, checkpoint);
-  const model = await createGpt1(device, config.model, { classifier: config.labels?.length ?? null, values });
+  const model = await createGpt1(device, config.model, { classifier: classifierOf(config), values });
   return { config, tokenizer, model, checkpoint };
 }
 

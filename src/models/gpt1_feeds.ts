@@ -2,7 +2,8 @@
 // position), targets, row weights that carry the averaging rule, live lengths.
 
 import type { Feeds } from "../backends/backend.ts";
-import { type Gpt1Config, SPECIALS, specialToken } from "./gpt1.ts";
+import type { Gpt1Config } from "./gpt1.ts";
+import { type ClassifierHead, sequencesOfExample } from "./gpt1_plans.ts";
 
 /** (B,T,2) table rows of tokens (B,T) and of their positions, which start at `offsets[b]` or 0. */
 export function tokenIds(
@@ -34,43 +35,69 @@ export function windowFeeds(
   };
 }
 
-/** A text prepared for classification: start, tokens, extract. */
-export interface LabelledSequence {
-  /** Token ids, start and extract included; no more than the context. */
-  readonly ids: ArrayLike<number>;
-  /** Class number, or -1 if unknown. */
+/** An example prepared for a classifier. */
+export interface LabelledExample {
+  /**
+   * Token ids, start and extract included, no more than the context: one sequence, both orders of a pair, or one for each
+   * answer.
+   */
+  readonly sequences: readonly ArrayLike<number>[];
+  /** Number of the class or answer; for a score its place on the scale, 0 to outputs - 1; -1 if unknown. */
   readonly label: number;
 }
 
-/** Puts start and extract around a text, cut so that the sequence fits the context. */
-export function classificationSequence(config: Gpt1Config, tokens: readonly number[]): number[] {
-  const [start, , extract] = SPECIALS.map((name) => specialToken(config, name));
-  return [start, ...tokens.slice(0, config.context - 2), extract];
+/** How many rows and tokens the plan takes, and how its losses are averaged. */
+export interface ExampleShape {
+  /** Sequences of the plan, B. */
+  readonly batch: number;
+  /** Tokens of each, T. */
+  readonly length: number;
+  /** Weight of the language-model term. */
+  readonly lambda: number;
+  /** Examples of the whole update, over which the losses are averaged. */
+  readonly examples: number;
+  /** The head; one sequence and one label an example unless given. */
+  readonly head?: Pick<ClassifierHead, "choices" | "sum" | "between">;
 }
 
 /**
- * Labelled sequences padded to (B,T). The language-model term averages over each sequence's own targets first, then over
- * sequences, times `lambda`; the classifier term is the mean over examples. Missing sequences of a partial batch weigh 0.
+ * Examples padded to (B,T). The language-model term averages over each sequence's own targets first, then over all
+ * sequences, times `lambda`; the classifier term is the mean over examples. Missing examples of a partial batch weigh 0.
  */
-export function classificationFeeds(
+export function exampleFeeds(
   config: Gpt1Config,
-  sequences: readonly LabelledSequence[],
-  { batch, length, lambda, examples }: { batch: number; length: number; lambda: number; examples: number },
+  examples: readonly LabelledExample[],
+  { batch, length, lambda, examples: count, head = { choices: 1 } }: ExampleShape,
 ): Feeds {
+  const per = sequencesOfExample({ outputs: 1, ...head }), size = batch / per;
   const tokens = new Int32Array(batch * length), targets = new Int32Array(batch * length).fill(-1);
-  const weights = new Float64Array(batch * length), labelWeights = new Float64Array(batch);
-  const lengths = new Int32Array(batch),
-    extract = new Int32Array(batch),
-    labels = new Int32Array(batch).fill(-1);
-  sequences.forEach(({ ids, label }, b) => {
-    const n = ids.length, row = b * length;
-    tokens.set(Array.from(ids), row);
-    targets.set(Array.from(ids).slice(1), row);
-    weights.fill(lambda / (n - 1) / examples, row, row + n - 1);
+  const weights = new Float64Array(batch * length), lengths = new Int32Array(batch);
+  const extract = new Int32Array(batch);
+  examples.flatMap(({ sequences }) => sequences).forEach((sequence, b) => {
+    const ids = Array.from(sequence), n = ids.length, row = b * length;
+    tokens.set(ids, row);
+    targets.set(ids.slice(1), row);
+    weights.fill(lambda / (n - 1) / (count * per), row, row + n - 1);
     lengths[b] = n;
     extract[b] = n - 1;
-    labels[b] = label;
-    labelWeights[b] = label < 0 ? 0 : 1 / examples;
   });
-  return { ids: tokenIds(config, tokens, length), targets, weights, lengths, extract, labels, labelWeights };
+  const labels = new Int32Array(size).fill(-1), labelWeights = new Float64Array(size);
+  const upperLabels = new Int32Array(size).fill(-1), upperWeights = new Float64Array(size);
+  examples.forEach(({ label }, e) => {
+    if (label < 0) return;
+    const lower = Math.floor(label), share = label - lower;
+    labels[e] = lower;
+    labelWeights[e] = (1 - share) / count;
+    if (share > 0) [upperLabels[e], upperWeights[e]] = [lower + 1, share / count];
+  });
+  return {
+    ids: tokenIds(config, tokens, length),
+    targets,
+    weights,
+    lengths,
+    extract,
+    labels,
+    labelWeights,
+    ...(head.between ? { upperLabels, upperWeights } : {}),
+  };
 }

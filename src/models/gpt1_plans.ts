@@ -12,12 +12,12 @@ import {
   carriedLstm,
   causalAttention,
   crossEntropy,
-  dropout,
   linear,
   linearCrossEntropy,
   lstm,
   project,
   selectRows,
+  sharedDropout,
   weightedSum,
 } from "../nn/layers.ts";
 import { type Layout, layOut, mirror, parametersOf } from "../nn/parameters.ts";
@@ -34,9 +34,24 @@ export interface Gpt1Run {
   readonly language: boolean;
   /** Rows of the table in the language model's softmax. All, as the original has it, unless given. */
   readonly rows?: number;
-  /** The classifier on the extract token: its outputs, and how many sequences form one example (2 for two choices). */
-  readonly classifier?: { readonly outputs: number; readonly choices: number };
+  /** The classifier on the extract token. */
+  readonly classifier?: ClassifierHead;
 }
+
+/** How a classifier reads the sequences of an example, which lie side by side: choices · sum of them. */
+export interface ClassifierHead {
+  /** Scores for each choice. */
+  readonly outputs: number;
+  /** How many candidates the softmax compares; 1 where it compares the outputs of one text or pair. */
+  readonly choices: number;
+  /** How many sequences are read as one, their hidden states added: 2 for both orders of a pair. 1 unless given. */
+  readonly sum?: number;
+  /** Whether a label lies between two outputs, which share its probability; fed as `upperLabels`, `upperWeights` too. */
+  readonly between?: boolean;
+}
+
+/** Sequences of one example. */
+export const sequencesOfExample = ({ choices, sum = 1 }: ClassifierHead): number => choices * sum;
 
 /** What fixes the parameters of a GPT-1 besides its configuration. */
 export interface Gpt1Parts {
@@ -52,7 +67,7 @@ export function gpt1Plans(
   { classifier = null, frozen }: Gpt1Parts = {},
 ): ModelPlans<Gpt1Run> {
   const layout = layOut(parameterSpecs(config, classifier), frozen ? { frozen } : {}), once = planCache();
-  const choices = (run: Gpt1Run): number => run.classifier?.choices ?? 1;
+  const sequences = ({ classifier }: Gpt1Run): number => classifier ? sequencesOfExample(classifier) : 1;
   return {
     layout,
     gradient: (run, recompute = "none") =>
@@ -63,8 +78,8 @@ export function gpt1Plans(
     scores: (run) => once(`scores ${JSON.stringify(run)}`, () => scoresPlan(layout, config, run)),
     decode: (batch, length) =>
       once(`decode ${batch} ${length}`, () => decodePlan(layout, config, batch, length)),
-    batchOf: (run) => run.batch / choices(run),
-    withBatch: (run, batch) => ({ ...run, batch: batch * choices(run) }),
+    batchOf: (run) => run.batch / sequences(run),
+    withBatch: (run, batch) => ({ ...run, batch: batch * sequences(run) }),
   };
 }
 
@@ -75,7 +90,8 @@ interface Losses {
 }
 
 // Inputs: ids (B,T,2), lengths (B), then what the losses need: targets and weights (B,T); extract (B), labels and
-// labelWeights (B / choices). Losses per row come out unweighted.
+// labelWeights (E), one for each example of choices · sum sequences, and with `between` upperLabels and upperWeights (E).
+// Losses per row come out unweighted.
 function record(
   graph: Graph,
   layout: Layout,
@@ -105,17 +121,21 @@ function record(
   }
   if (classifier) {
     graph.scope("clf", () => {
-      const { outputs, choices } = classifier, examples = B / choices;
+      const { outputs, choices, sum = 1, between = false } = classifier;
+      const shape = [B / sequencesOfExample(classifier)], range = { least: -1, below: outputs * choices }; // (E)
       const extract = graph.input("extract", [B], "i32", { below: T });
-      const features = dropout(selectRows(h, extract), rng, config.classifierDropout); // (B, C)
-      const logits = linear(features, p("clf/w"), p("clf/b")); // (B, outputs)
-      const labels = graph.input("labels", [examples], "i32", {
-        least: -1,
-        below: outputs * choices,
-      });
+      const read = selectRows(h, extract, sum); // (B / sum, C)
+      const features = sharedDropout(read, rng, config.classifierDropout, choices); // (B / sum, C)
+      const logits = linear(features, p("clf/w"), p("clf/b")); // (B / sum, outputs)
+      const labels = graph.input("labels", shape, "i32", range);
       perRow.logits = logits;
-      perRow.classifierRows = crossEntropy(logits, labels); // (B / choices)
-      sums.classifier = weightedSum(perRow.classifierRows, graph.input("labelWeights", [examples], "f32")); // (1)
+      perRow.classifierRows = crossEntropy(logits, labels); // (E)
+      sums.classifier = weightedSum(perRow.classifierRows, graph.input("labelWeights", shape, "f32")); // (1)
+      if (between) {
+        perRow.upperRows = crossEntropy(logits, graph.input("upperLabels", shape, "i32", range)); // (E)
+        const upper = weightedSum(perRow.upperRows, graph.input("upperWeights", shape, "f32"));
+        sums.classifier = add(sums.classifier, upper);
+      }
     });
   }
   if (!language && !classifier) {

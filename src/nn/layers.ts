@@ -30,8 +30,15 @@ export const dropout = (x: Value, rng: Value | null, rate: number): Value =>
     ? x
     : x.graph.apply(ops.dropout, [x, rng], { rate, stream: x.graph.stream("dropout") })[0];
 
-/** Row `index[b]` (B) of each sequence of x (B,T,C). */
-export const selectRows = (x: Value, index: Value): Value => x.graph.apply(ops.selectRows, [x, index])[0];
+/** The same for rows x (N,C) of which `shared` neighbours have one mask; plain dropout where `shared` is 1. */
+export const sharedDropout = (x: Value, rng: Value | null, rate: number, shared: number): Value =>
+  rng === null || rate === 0 || shared === 1
+    ? dropout(x, rng, rate)
+    : x.graph.apply(ops.sharedDropout, [x, rng], { rate, stream: x.graph.stream("dropout"), shared })[0];
+
+/** Row `index[b]` (B) of each sequence of x (B,T,C), `sum` neighbouring sequences added up: (B/sum,C). */
+export const selectRows = (x: Value, index: Value, sum = 1): Value =>
+  x.graph.apply(ops.selectRows, [x, index], { sum })[0];
 
 /** Cross-entropy per row over the first `rows` rows of the output table; x (…,C), targets (…). */
 export const linearCrossEntropy = (x: Value, table: Value, targets: Value, rows: number): Value =>

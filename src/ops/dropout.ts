@@ -3,7 +3,7 @@
 // Threefry block, 16 bits each; an element is kept when its bits are at least round(rate * 65536).
 
 import { threefry } from "../core/random.ts";
-import { sizeOf } from "../core/shape.ts";
+import { requireShape, show, sizeOf } from "../core/shape.ts";
 import { blocks } from "../graph/copy.ts";
 import type { Op, ReferenceArray } from "../graph/op.ts";
 import { plus } from "./basic.ts";
@@ -53,5 +53,41 @@ export const dropout: Op<Dropping> = {
   ),
 };
 
+/** `Dropping`, with the number of neighbouring rows that share a mask. */
+export type SharedDropping = Dropping & { readonly shared: number };
+
+/**
+ * Dropout of x (N,C) with one mask for `shared` neighbouring rows: the candidates of one example lose the same features.
+ * Inputs: x, rng (2). Row r, column c has the mask of element floor(r / shared) C + c. Its gradient is itself.
+ */
+export const sharedDropout: Op<SharedDropping> = {
+  name: "sharedDropout",
+  takes: ["f32", "i32"],
+  infer([x], { shared }) {
+    requireShape(
+      x.shape.length === 2 && Number.isInteger(x.shape[0] / shared),
+      `Cannot share dropout between ${shared} rows of ${show(x.shape)}`,
+      "the rows must divide into such groups",
+    );
+    return [{ dtype: "f32", shape: x.shape }];
+  },
+  dims: ([x], { rate, stream, shared }) => [...x.shape, shared, threshold(rate), stream],
+  rows: ([N, , shared]) => N / shared,
+  inPlace: [{ output: 0, input: 0, kind: "may" }],
+  vjp: ({ inputs: [x, rng], attrs, douts: [d], into: [into] }) => ({
+    dins: [plus(into, x.graph.apply(sharedDropout, [d!, rng], attrs)[0]), null],
+  }),
+  reference([x, rng], [y], [, C, shared, limit, stream]) {
+    for (let i = 0; i < y.length; i++) {
+      const element = Math.floor(i / C / shared) * C + i % C;
+      y[i] = x[i] * keepScale(rng, limit, stream, element >> 2, element & 3);
+    }
+  },
+  cases: [[1, 1, 1], [2, 3, 2], [6, 7, 3], [4, 16, 2], [10, 37, 5], [6, 40, 1]].map(([n, c, shared]) => ({
+    inputs: [{ shape: [n, c] }, { shape: [2], dtype: "i32" as const, values: [7, 3] }],
+    attrs: { rate: 0.5, stream: -123456789, shared },
+  })),
+};
+
 /** The family: one kernel of each name in every backend. */
-export const dropouts = { dropout } as const;
+export const dropouts = { dropout, sharedDropout } as const;

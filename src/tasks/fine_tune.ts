@@ -1,27 +1,44 @@
-// Fine-tuning a pre-trained GPT-1 to classify, or training the same model from scratch on the same labels: which
+// Fine-tuning a pre-trained GPT-1 on a task, or training the same model from scratch on the same labels: which
 // parameters it starts from, which updates it makes, what is better. The run itself is src/train/run.ts.
 
 import type { Device } from "../backends/backend.ts";
 import type { Storage } from "../core/storage.ts";
-import type { LabelledSequence } from "../models/gpt1_feeds.ts";
+import type { LabelledExample } from "../models/gpt1_feeds.ts";
 import { type Gpt1Config, SPECIALS } from "../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues, withSpecials } from "../models/gpt1_model.ts";
-import type { Gpt1Run } from "../models/gpt1_plans.ts";
+import type { ClassifierHead, Gpt1Run } from "../models/gpt1_plans.ts";
 import { initialise } from "../nn/parameters.ts";
 import type { Recompute } from "../nn/recompute.ts";
 import { parameterReader } from "../train/checkpoint.ts";
 import { type Checkpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
 import type { Run } from "../train/run.ts";
-import { gpt1Optimizer } from "../train/update.ts";
-import {
-  type ClassificationScore,
-  classificationScore,
-  classificationSource,
-  classify,
-  LAMBDA,
-} from "./classification.ts";
+import type { ScheduleName } from "../train/schedule.ts";
+import { gpt1Optimizer, type OptimizerSettings } from "../train/update.ts";
+import { type ExampleSource, exampleSource, LAMBDA } from "./examples.ts";
+import { classify } from "./predict.ts";
+import { type MetricName, type Score, scoreOf } from "./score.ts";
+import { headOf, type Task } from "./task.ts";
 
 const SCORING_BATCH = 32;
+
+/** A task with what was settled from its training set. */
+export interface Problem {
+  /** What is to be learnt. */
+  readonly task: Task;
+  /** What the head's outputs stand for; none for answers. */
+  readonly labels: readonly string[];
+  /** How the classifier reads an example. */
+  readonly head: ClassifierHead;
+}
+
+/** The problem that prepared examples pose. */
+export function problemOf(
+  task: Task,
+  labels: readonly string[],
+  examples: readonly LabelledExample[],
+): Problem {
+  return { task, labels, head: headOf(task, labels, examples) };
+}
 
 /** Settings of fine-tuning; the defaults are the paper's. */
 export interface FineTuneSettings {
@@ -39,9 +56,15 @@ export interface FineTuneSettings {
   readonly lambda?: number;
   /** Gradient norm above which gradients are scaled down; 1 unless given. */
   readonly clip?: number;
-  /** Which score on dev decides the best checkpoint; accuracy unless given. */
-  readonly metric?: "accuracy" | "f1" | "matthews";
-  /** Whether batches hold texts of similar length, which saves padding; false unless given. */
+  /** Shape of the learning rate; linear unless given. */
+  readonly schedule?: ScheduleName;
+  /** The l2 coefficient of decoupled decay on matrices; 0.01 unless given. */
+  readonly decay?: number;
+  /** Adam's constants; 0.9, 0.999 and 1e-8 unless given. */
+  readonly adam?: Partial<Pick<OptimizerSettings, "beta1" | "beta2" | "epsilon">>;
+  /** Which score on dev decides the best checkpoint, the first to reach it; the task's first metric unless given. */
+  readonly metric?: MetricName;
+  /** Whether batches hold examples of similar length, which saves padding; false unless given. */
   readonly groupByLength?: boolean;
   /** What the backward pass computes again to save memory; nothing unless given. No number depends on it. */
   readonly recompute?: Recompute;
@@ -52,11 +75,11 @@ export interface FineTuneSettings {
 /** The updates of fine-tuning. Its `largestRun` is what memory must hold. */
 export function fineTuneSource(
   config: Gpt1Config,
-  train: readonly LabelledSequence[],
-  outputs: number,
+  train: readonly LabelledExample[],
+  head: ClassifierHead,
   { batch = 32, microBatch = batch, lambda = LAMBDA, groupByLength = false, seed }: FineTuneSettings,
-): ReturnType<typeof classificationSource> {
-  return classificationSource(config, train, outputs, { batch, microBatch, lambda, seed, groupByLength });
+): ExampleSource {
+  return exampleSource(config, train, head, { batch, microBatch, lambda, seed, groupByLength });
 }
 
 /** A model to start from. */
@@ -65,7 +88,39 @@ export interface Base {
   readonly config: Gpt1Config;
   /** Its parameters, or `null` to start from scratch. */
   readonly values: ParameterValues | null;
+  /** How many of its blocks are taken over, the lowest first; 0 for the embeddings alone, all unless given. */
+  readonly transferLayers?: number;
 }
+
+/**
+ * The parameters of a base as far as they are transferred: its table and its lowest `count` blocks.
+ *
+ * @throws {RangeError} if the model has fewer blocks.
+ */
+export function transferred(values: ParameterValues, { layers }: Gpt1Config, count: number): ParameterValues {
+  if (!(Number.isInteger(count) && count >= 0 && count <= layers)) {
+    throw new RangeError(
+      `Cannot transfer ${count} blocks of a model that has ${layers}: give 0 to ${layers}`,
+    );
+  }
+  return (spec) => {
+    const block = /^h(\d+)\//.exec(spec.name);
+    return block && Number(block[1]) >= count ? null : values(spec);
+  };
+}
+
+/** What the optimizer does in fine-tuning. */
+export const fineTuneOptimizer = (
+  { clip = 1, decay, adam = {} }: Pick<FineTuneSettings, "clip" | "decay" | "adam">,
+): OptimizerSettings => {
+  const [matrices, ...others] = gpt1Optimizer.groups;
+  return {
+    ...gpt1Optimizer,
+    ...adam,
+    maxNorm: clip,
+    groups: [{ ...matrices, decay: decay ?? matrices.decay }, ...others],
+  };
+};
 
 /** The configuration of a classifier on a base: three special tokens. */
 export const classifierConfig = (config: Gpt1Config): Gpt1Config => ({
@@ -76,27 +131,29 @@ export const classifierConfig = (config: Gpt1Config): Gpt1Config => ({
 /** Creates the model to fine-tune: from the base's parameters, from scratch, or from a checkpoint to resume. */
 export async function classifierModel(
   device: Device,
-  { config, values }: Base,
+  { config, values, transferLayers = config.layers }: Base,
   outputs: number,
   seed: number,
   resumed: ParameterValues | null = null,
 ): Promise<Gpt1> {
   const target = classifierConfig(config);
-  const from = resumed ?? (values && withSpecials(values, config, target, seed));
+  const base = values && transferred(values, config, transferLayers);
+  const from = resumed ?? (base && withSpecials(base, config, target, seed));
   return await createGpt1(device, target, { seed, classifier: outputs, ...(from ? { values: from } : {}) });
 }
 
 /** The run that fine-tunes a model: validated on dev after every epoch, the best epoch kept. */
 export function fineTuneRun(
   model: Gpt1,
-  data: { readonly train: readonly LabelledSequence[]; readonly dev: readonly LabelledSequence[] },
+  problem: Problem,
+  data: { readonly train: readonly LabelledExample[]; readonly dev: readonly LabelledExample[] },
   place: { readonly storage: Storage; readonly folder: string; readonly resumed?: Checkpoint | null },
   settings: FineTuneSettings,
   signal?: AbortSignal,
 ): Run<Gpt1Config, Gpt1Run> {
-  const { learningRate = 6.25e-5, epochs = 3, warmup = 0.002, clip = 1, metric = "accuracy", seed } =
-    settings;
-  const source = fineTuneSource(model.config, data.train, model.classifier!, settings);
+  const { learningRate = 6.25e-5, epochs = 3, warmup = 0.002, schedule = "warmup_linear", seed } = settings;
+  const metric = settings.metric ?? problem.task.metrics[0];
+  const source = fineTuneSource(model.config, data.train, problem.head, settings);
   const epoch = source.updatesPerEpoch;
   return {
     ...place,
@@ -105,35 +162,43 @@ export function fineTuneRun(
     saveEvery: epoch,
     validateEvery: epoch,
     options: {
-      schedule: { name: "warmup_linear", learningRate, warmup, steps: epochs * epoch },
-      optimizer: { ...gpt1Optimizer, maxNorm: clip },
+      schedule: { name: schedule, learningRate, warmup, steps: epochs * epoch },
+      optimizer: fineTuneOptimizer(settings),
       recompute: settings.recompute ?? "none",
       seed,
       signal,
     },
     validate: async () => {
-      const score = await scoreClassifier(model, data.dev, signal, scoringBatch(settings));
-      const { accuracy, f1, matthews } = score;
-      return { score: score[metric], metrics: { accuracy, f1, matthews } };
+      const { examples: _, ...metrics } = await scoreClassifier(
+        model,
+        problem,
+        data.dev,
+        signal,
+        scoringBatch(settings),
+      );
+      const score = metrics[metric];
+      if (score === undefined) {
+        throw new RangeError(
+          `The task ${problem.task.name} is not scored by ${metric}: choose one of its metrics`,
+        );
+      }
+      return { score, metrics };
     },
   };
 }
 
-/** Accuracy, F1 and Matthews correlation of a model on labelled sequences. */
+/** The task's metrics of a model on labelled examples. */
 export async function scoreClassifier(
   model: Gpt1,
-  sequences: readonly LabelledSequence[],
+  { task, labels, head }: Problem,
+  examples: readonly LabelledExample[],
   signal?: AbortSignal,
   batch = SCORING_BATCH,
-): Promise<ClassificationScore> {
-  return classificationScore(
-    sequences,
-    await classify(model, sequences, { batch, signal }),
-    model.classifier!,
-  );
+): Promise<Score> {
+  return scoreOf(task, examples, await classify(model, examples, head, { batch, signal }), labels.length);
 }
 
-/** How many texts to score at a time: no more than memory was planned for. */
+/** How many examples to score at a time: no more than memory was planned for. */
 export const scoringBatch = ({ batch = SCORING_BATCH, microBatch = batch }: FineTuneSettings): number =>
   Math.min(SCORING_BATCH, microBatch);
 
@@ -141,15 +206,4 @@ export const scoringBatch = ({ batch = SCORING_BATCH, microBatch = batch }: Fine
 export async function restoreBest(storage: Storage, folder: string, model: Gpt1): Promise<void> {
   const values = await parameterReader(storage, await openCheckpoint(storage, folder, "best"));
   await initialise(model.store, model.layout, 0, values);
-}
-
-/** How often the most frequent label of the training set is right on other data. */
-export function majorityAccuracy(
-  train: readonly LabelledSequence[],
-  test: readonly LabelledSequence[],
-): number {
-  const counts = new Map<number, number>();
-  for (const { label } of train) counts.set(label, (counts.get(label) ?? 0) + 1);
-  const [most] = [...counts].reduce((best, entry) => entry[1] > best[1] ? entry : best);
-  return test.filter(({ label }) => label === most).length / test.length;
 }

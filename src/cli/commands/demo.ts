@@ -7,16 +7,17 @@ import { memoryStorage } from "../../core/memory_storage.ts";
 import type { Device } from "../../backends/backend.ts";
 import { configure, DROPOUT, type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues } from "../../models/gpt1_model.ts";
-import type { LabelledSequence } from "../../models/gpt1_feeds.ts";
-import { prepare } from "../../tasks/classification.ts";
+import type { LabelledExample } from "../../models/gpt1_feeds.ts";
 import {
   classifierConfig,
   classifierModel,
   fineTuneRun,
-  majorityAccuracy,
+  problemOf,
   restoreBest,
   scoreClassifier,
 } from "../../tasks/fine_tune.ts";
+import { majorityAccuracy } from "../../tasks/score.ts";
+import { prepare, tasks } from "../../tasks/task.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { BpeTokenizer } from "../../text/bpe.ts";
 import { trainBpe } from "../../text/bpe_train.ts";
@@ -51,6 +52,9 @@ const SIZE = { context: 128, channels: 128, heads: 4, layers: 3 },
 const PRETRAIN = { batch: 8, learningRate: 2.5e-3, warmup: 0.05 };
 const LABELS = { train: 300, dev: 200, test: 500 }, FINETUNE = { batch: 16, epochs: 10 };
 const RATES = { "pre-trained": [3e-4, 6e-4, 1e-3], "from scratch": [1e-3, 2e-3, 4e-3] } as const;
+
+const TASK = tasks.classification;
+const exampleOf = ({ text, label }: { text: string; label: string }) => ({ texts: { text }, label });
 
 type Arm = keyof typeof RATES;
 
@@ -215,7 +219,13 @@ async function compareArms(
 ): Promise<Arms> {
   const tuned = withDropout(config, DROPOUT);
   const read = (split: keyof typeof LABELS) =>
-    prepare(classifierConfig(config), tokenizer, labelled(seed, LABELS[split], split), FEELINGS);
+    prepare(
+      TASK,
+      classifierConfig(config),
+      tokenizer,
+      labelled(seed, LABELS[split], split).map(exampleOf),
+      FEELINGS,
+    );
   const data = { train: read("train"), dev: read("dev"), test: read("test") };
   const values = await parameterReader(disk, await openCheckpoint(disk, out, "best"));
   const all: FinetuningArm[] = [];
@@ -237,15 +247,17 @@ type Split = "train" | "dev" | "test";
 async function trainArm(
   device: Device,
   base: { config: Gpt1Config; values: ParameterValues | null },
-  data: Record<Split, readonly LabelledSequence[]>,
+  data: Record<Split, readonly LabelledExample[]>,
   { arm, learningRate, seed }: { arm: Arm; learningRate: number; seed: number },
   signal: AbortSignal,
 ): Promise<FinetuningArm> {
   const storage = memoryStorage(), points: { step: number; loss: number }[] = [];
   const devAccuracy: { epoch: number; accuracy: number }[] = [];
   using model: Gpt1 = await classifierModel(device, base, FEELINGS.length, seed);
+  const problem = problemOf(TASK, FEELINGS, data.train);
   const run = fineTuneRun(
     model,
+    problem,
     data,
     { storage, folder: "arm" },
     { ...FINETUNE, learningRate, seed },
@@ -262,8 +274,8 @@ async function trainArm(
     },
   });
   await restoreBest(storage, "arm", model);
-  const { accuracy } = await scoreClassifier(model, data.test, signal);
-  return { arm, learningRate, points, devAccuracy, testAccuracy: accuracy };
+  const { accuracy } = await scoreClassifier(model, problem, data.test, signal);
+  return { arm, learningRate, points, devAccuracy, testAccuracy: accuracy! };
 }
 
 function settings(config: Gpt1Config, { seed, steps }: Flags, device: Device): ReportData["settings"] {

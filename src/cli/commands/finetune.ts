@@ -1,219 +1,135 @@
-// `foreword finetune`: a classifier from a pre-trained run, or the same model from scratch for comparison. Here flags and
-// files become a run; what fine-tuning means is src/tasks/fine_tune.ts.
+// `foreword finetune`: a task learnt by a pre-trained run, or by the same model from scratch for comparison, once or with
+// several seeds. Here are its flags; a single training is src/cli/fine_tuning.ts, what fine-tuning means is src/tasks.
 
-import { type Command, Option } from "commander";
-import { Random } from "../../core/random.ts";
-import { type Gpt1Config, withDropout } from "../../models/gpt1.ts";
-import type { LabelledSequence } from "../../models/gpt1_feeds.ts";
-import { gpt1Plans } from "../../models/gpt1_plans.ts";
-import { labelsOf, LAMBDA } from "../../tasks/classification.ts";
-import {
-  classifierConfig,
-  classifierModel,
-  fineTuneRun,
-  type FineTuneSettings,
-  fineTuneSource,
-  majorityAccuracy,
-  restoreBest,
-  scoreClassifier,
-  scoringBatch,
-} from "../../tasks/fine_tune.ts";
-import { readLabelled } from "../../tasks/readers.ts";
-import { parameterReader } from "../../train/checkpoint.ts";
-import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
-import { prepareFile } from "../prepare_file.ts";
-import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "../run_folder.ts";
-import { follow, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { schedules } from "../../train/schedule.ts";
+import { LAMBDA } from "../../tasks/examples.ts";
+import { metrics } from "../../tasks/score.ts";
+import { summary } from "../../tasks/statistics.ts";
+import { type FineTuneFlags, fineTuneOnce, type Outcome, prepareTraining } from "../fine_tuning.ts";
+import { disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
+import { taskFlags } from "../task_data.ts";
+import { showMetric, showScore, showSummary } from "../task_results.ts";
+import { trainingFlags } from "../training.ts";
 
-interface Flags extends TrainingFlags {
-  readonly model: string;
-  readonly checkpoint?: string;
-  readonly fromScratch?: boolean;
-  readonly task: string;
-  readonly train: string;
-  readonly dev: string;
-  readonly test?: string;
-  readonly limit?: number;
-  readonly lr: number;
-  readonly epochs: number;
-  readonly batch: number;
-  readonly microBatch?: number;
-  readonly warmup: number;
-  readonly lmCoef: number;
-  readonly metric: NonNullable<FineTuneSettings["metric"]>;
-  readonly groupByLength?: boolean;
+interface Flags extends FineTuneFlags {
+  readonly seeds?: readonly number[];
 }
 
 /** Adds the command. */
 export function addFinetune(program: Command): void {
-  trainingFlags(program.command("finetune"))
-    .description("Fine-tune a pre-trained run to classify texts; the defaults are the paper's")
+  taskFlags(trainingFlags(program.command("finetune")))
+    .description("Fine-tune a pre-trained run on a task; the defaults are the paper's")
     .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
     .option(
       "--checkpoint <name>",
       "which checkpoint of --model: best, last or a folder; the best one unless given",
     )
-    .addOption(
-      new Option("--task <name>", "what to learn").choices(["classification"]).default("classification"),
-    )
-    .requiredOption("--train <file>", "training examples, text<TAB>label on each line")
-    .requiredOption("--dev <file>", "examples that decide which epoch is best")
-    .option("--test <file>", "examples to score the best epoch on")
+    .option("--data <folder>", "the files of a published data set; or give files of your own:")
+    .option("--train <file>", "training examples; text<TAB>label on each line unless --columns are given")
+    .option("--dev <file>", "examples that decide which epoch is best")
+    .option("--test <file>", "examples to score the best epoch on, and to write predictions for")
+    .option("--no-test", "leave the test examples of --data alone")
     .option("--from-scratch", "start from random parameters of the same size, to see what pre-training gives")
+    .option(
+      "--transfer-layers <n>",
+      "blocks to take over, 0 for the embeddings alone; all unless given",
+      whole(0),
+    )
+    .option(
+      "--seeds <list>",
+      "train with each of these seeds, in folders of --out; gives median, mean and range",
+      seeds,
+    )
     .option("--limit <n>", "use only so many training examples, chosen by the seed", whole(1))
     .option("--lr <x>", "peak learning rate", real(0), 6.25e-5)
+    .addOption(
+      new Option("--schedule <name>", "shape of the learning rate").choices(Object.keys(schedules))
+        .default("warmup_linear"),
+    )
     .option("--epochs <n>", "passes over the training examples", whole(1), 3)
     .option("--batch <n>", "examples in an update", whole(1), 32)
     .option("--micro-batch <n>", "examples in a micro-batch; all of the update's unless given", whole(1))
     .option("--warmup <x>", "share of the updates spent warming up", real(0, 1), 0.002)
     .option("--lm-coef <x>", "weight of the auxiliary language-model loss", real(0), LAMBDA)
+    .option("--weight-decay <x>", "l2 coefficient, on matrices only", real(0), 0.01)
+    .option("--beta1 <x>", "share of Adam's first moment that is kept", real(0, 0.9999), 0.9)
+    .option("--beta2 <x>", "share of Adam's second moment that is kept", real(0, 0.999999), 0.999)
+    .option("--epsilon <x>", "added to the root of Adam's second moment", real(0), 1e-8)
     .addOption(
-      new Option("--metric <name>", "what decides the best epoch").choices(["accuracy", "f1", "matthews"])
-        .default("accuracy"),
+      new Option("--metric <name>", "what decides the best epoch; the task's usual one unless given")
+        .choices(Object.keys(metrics)),
     )
     .option("--group-by-length", "put texts of similar length into a batch, which saves padding")
     .addHelpText(
       "after",
-      "\nExample:\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment",
+      "\nExamples:" +
+        "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment" +
+        "\n  foreword finetune --model runs/mini --task glue/cola --data CoLA --seeds 1,2,3 --out runs/cola" +
+        "\n  foreword finetune --model runs/mini --task entailment --columns premise=1,hypothesis=2,label=3 " +
+        "--train a.tsv --dev b.tsv --out runs/pairs",
     )
     .action(finetune);
 }
 
+function seeds(text: string): number[] {
+  const list = text.split(",").map(whole(0));
+  if (new Set(list).size !== list.length) throw new InvalidArgumentError("No seed may be given twice.");
+  return list;
+}
+
 async function finetune(flags: Flags): Promise<void> {
-  const signal = interruptSignal(), { out, seed, dropout } = flags;
-  const from = await readRun(flags.model), tokenizer = await runTokenizer(flags.model, from);
-  if (from.task !== "language") {
-    throw new UsageError(`${flags.model} is a classifier already: give a pre-trained run`);
+  const signal = interruptSignal();
+  const training = await prepareTraining(flags);
+  if (flags.seeds === undefined) {
+    const outcome = await fineTuneOnce(training, flags, signal), { task } = training.data;
+    const { best, majority } = outcome;
+    const baseline = majority === null
+      ? ""
+      : `; always the most frequent label ${showMetric("accuracy", majority)}`;
+    print(
+      flags,
+      resultOf(outcome),
+      `${flags.out}: ${best.test ? "test" : "dev"} ${showScore(task, best.test ?? best.dev)}${baseline}`,
+    );
+    return;
   }
-  const [train, dev, test] = await Promise.all(
-    [flags.train, flags.dev, flags.test].map((path) => path === undefined ? null : readLabelled(disk, path)),
-  );
-  const chosen = flags.limit === undefined
-    ? train!
-    : new Random(seed, "limit").shuffle([...train!]).slice(0, flags.limit);
-  const labels = labelsOf(chosen),
-    config = withDropout(from.model, dropout),
-    target = classifierConfig(config);
-  const data = {
-    train: prepareFile(flags.train, target, tokenizer, chosen, labels),
-    dev: prepareFile(flags.dev, target, tokenizer, dev!, labels),
-    test: test && prepareFile(flags.test!, target, tokenizer, test, labels),
-  };
-  const settings = settingsOf(flags);
-  const begun = await beginRun(
-    out,
-    {
-      format: "foreword-run-1",
-      task: "classification",
-      model: target,
-      labels,
-      tokenizer: tokenizer.fingerprint,
-      settings,
-    },
-    tokenizer,
-    flags.resume !== undefined,
-  );
-  try {
-    await trainAndScore({ config, labels, data }, flags, settings, signal);
-  } catch (error) {
-    await begun.undo();
-    throw error;
-  }
+  await severalSeeds(training, flags, flags.seeds, signal);
 }
 
-interface Task {
-  /** Of the pre-trained model, with the dropout asked for. */
-  readonly config: Gpt1Config;
-  readonly labels: readonly string[];
-  readonly data: Readonly<Record<"train" | "dev", LabelledSequence[]>> & {
-    readonly test: LabelledSequence[] | null;
-  };
-}
+const resultOf = ({ best, ...outcome }: Outcome): object => ({ ...outcome, ...best });
 
-async function trainAndScore(
-  { config, labels, data }: Task,
+// A training for each seed, each in a folder of its own, so that --resume goes on where the last one stopped.
+async function severalSeeds(
+  training: Awaited<ReturnType<typeof prepareTraining>>,
   flags: Flags,
-  settings: FineTuneSettings,
+  list: readonly number[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { out, seed } = flags;
-  const resumed = await resumePoint(out, flags.resume ?? false);
-  const values = resumed || flags.fromScratch
-    ? null
-    : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
-  using device = await deviceOf(flags);
-  say(`${device.description}; ${data.train.length} examples, labels ${labels.join(", ")}`);
-  const outputs = labels.length, target = classifierConfig(config);
-  requireMemory(
-    device,
-    gpt1Plans(target, { classifier: outputs }),
-    fineTuneSource(target, data.train, outputs, settings).largestRun,
-    flags,
-    (batch) => `--micro-batch ${batch}`,
+  const { out } = flags, { task } = training.data;
+  if (await disk.stat(`${out}/config.json`)) {
+    throw new UsageError(`${out} already holds a run: choose another --out for several seeds`);
+  }
+  const existed = await disk.stat(out) !== null, outcomes: Outcome[] = [];
+  try {
+    for (const seed of list) {
+      say(`seed ${seed}`);
+      outcomes.push(await fineTuneOnce(training, { ...flags, seed, out: `${out}/seed-${seed}` }, signal));
+    }
+  } catch (error) {
+    if (!existed && await disk.stat(out) && (await disk.list(out)).length === 0) await disk.remove(out);
+    throw error;
+  }
+  const scores = outcomes.map(({ best }) => best.test ?? best.dev);
+  const summaries = Object.fromEntries(
+    task.metrics.map((name) => [name, summary(scores.map((score) => score[name]!))] as const),
   );
-  using model = await classifierModel(
-    device,
-    { config, values },
-    outputs,
-    seed,
-    resumed && await parameterReader(disk, resumed),
-  );
-  const run = fineTuneRun(
-    model,
-    data,
-    { storage: disk, folder: out, resumed },
-    { ...settings, recompute: flags.recompute },
-    signal,
-  );
-  const outcome = await follow("finetune", signal, run);
-  await restoreBest(disk, out, model);
-  const best = {
-    dev: await scoreClassifier(model, data.dev, signal, scoringBatch(settings)),
-    test: data.test && await scoreClassifier(model, data.test, signal, scoringBatch(settings)),
-  };
-  const majority = majorityAccuracy(data.train, data.test ?? data.dev);
-  const shown = best.test ?? best.dev, percent = (x: number) => `${(100 * x).toFixed(1)} %`;
+  const result = { out, seeds: list, summaries, runs: outcomes.map(resultOf) };
+  await disk.write(`${out}/seeds.json`, [new TextEncoder().encode(`${JSON.stringify(result, null, 2)}\n`)]);
+  const lines = task.metrics.map((name) => showSummary(name, summaries[name]));
   print(
     flags,
-    { out, labels, ...best, majority, steps: outcome.steps, tokensPerSecond: outcome.tokensPerSecond },
-    `${out}: ${best.test ? "test" : "dev"} accuracy ${percent(shown.accuracy)}, F1 ${percent(shown.f1)}, ` +
-      `Matthews ${shown.matthews.toFixed(3)}; always the most frequent label ${percent(majority)}`,
+    result,
+    [`${out}: ${outcomes[0].best.test ? "test" : "dev"}, ${list.length} seeds`, ...lines].join("\n  "),
   );
-}
-
-// Everything that decides what is computed, so that resuming with other settings can be refused.
-function settingsOf(flags: Flags): FineTuneSettings & Record<string, unknown> {
-  const {
-    model,
-    fromScratch = false,
-    train,
-    dev,
-    limit,
-    lr,
-    epochs,
-    batch,
-    microBatch,
-    warmup,
-    lmCoef,
-    dropout,
-  } = flags;
-  const { clip, metric, groupByLength = false, seed } = flags;
-  return {
-    base: model,
-    fromScratch,
-    train,
-    dev,
-    limit: limit ?? null,
-    learningRate: lr,
-    epochs,
-    batch,
-    microBatch: microBatch ?? batch,
-    warmup,
-    lambda: lmCoef,
-    dropout,
-    clip,
-    metric,
-    groupByLength,
-    seed,
-  };
 }

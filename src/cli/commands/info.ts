@@ -16,7 +16,7 @@ import { gpt1Optimizer } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
-import { readRun } from "../run_folder.ts";
+import { classifierOf, readRun } from "../run_folder.ts";
 
 interface Flags extends CommonFlags, ArchitectureFlags {
   readonly model: string;
@@ -53,14 +53,14 @@ async function info(flags: Flags): Promise<void> {
       }`,
     );
   }
-  const { task, model, labels, settings } = await readRun(flags.model);
+  const run = await readRun(flags.model), { task, model, labels, settings } = run;
   const checkpoints = await listCheckpoints(disk, flags.model);
-  const parameters = parameterCount(parameterSpecs(model, labels?.length ?? null));
+  const parameters = parameterCount(parameterSpecs(model, classifierOf(run)));
   print(
     flags,
     { task, model, labels, parameters, checkpoints, settings },
     [
-      `${flags.model}: ${task === "language" ? "a language model" : `a classifier of ${labels!.join(", ")}`}`,
+      `${flags.model}: ${kindOf(task, labels)}`,
       ...describe(model, parameters),
       `checkpoints  ${
         checkpoints.map(({ name, last, best }) => name + (best ? " (best)" : "") + (last ? " (last)" : ""))
@@ -68,6 +68,14 @@ async function info(flags: Flags): Promise<void> {
       }`,
     ].join("\n"),
   );
+}
+
+function kindOf(task: string, labels: readonly string[] | null): string {
+  if (task === "language") return "a language model";
+  if (labels?.length) {
+    return `${task === "classification" ? "a classifier" : `a model for ${task}`} of ${labels.join(", ")}`;
+  }
+  return `a model for ${task}`;
 }
 
 async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {

@@ -1,11 +1,9 @@
 // Commands that use a trained run: `evaluate`, `predict`, `generate`. They open its best checkpoint with the tokenizer it
-// was trained with, and print one result.
+// was trained with, and print one result. What concerns labelled examples is in score.ts.
 
 import process from "node:process";
-import type { Command } from "commander";
-import { classificationScore, classify } from "../../tasks/classification.ts";
+import { type Command, Option } from "commander";
 import { scoreText } from "../../tasks/language.ts";
-import { readLabelled } from "../../tasks/readers.ts";
 import { documents } from "../../text/corpus.ts";
 import { generate } from "../../train/generate.ts";
 import { tableRows } from "../../models/gpt1.ts";
@@ -21,23 +19,18 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { prepareFile } from "../prepare_file.ts";
-import { type OpenRun, openRun } from "../run_folder.ts";
+import { openRun } from "../run_folder.ts";
+import { columnFlags } from "../task_data.ts";
+import { predict, scoreExamples, type ScoreFlags } from "./score.ts";
 
 interface UseFlags extends CommonFlags {
   readonly model: string;
   readonly checkpoint?: string;
 }
 
-interface EvaluateFlags extends UseFlags {
-  readonly data?: string;
+interface EvaluateFlags extends ScoreFlags {
   readonly corpus?: string;
   readonly batch: number;
-}
-
-interface PredictFlags extends UseFlags {
-  readonly text?: string;
-  readonly textFile?: string;
 }
 
 interface GenerateFlags extends UseFlags {
@@ -54,18 +47,37 @@ const withRun = (command: Command): Command =>
     .requiredOption("--model <run>", "the run folder")
     .option("--checkpoint <name>", "best, last, or a folder of checkpoints/; the best one unless given");
 
+// Labelled examples, for one run or several.
+const withExamples = (command: Command): Command =>
+  columnFlags(withRun(command))
+    .addOption(
+      new Option("--split <name>", "which examples, where --data is the folder of a data set")
+        .choices(["train", "dev", "test"]).default("dev"),
+    )
+    .option(
+      "--ensemble <runs...>",
+      "further runs of the same task, whose probabilities are averaged with --model's",
+    );
+
 /** Adds the commands. */
 export function addUse(program: Command): void {
-  withRun(program.command("evaluate"))
-    .description("Score a run: perplexity of plain text, or a classifier on labelled texts")
+  withExamples(program.command("evaluate"))
+    .description("Score a run: perplexity of plain text, or what it was fine-tuned for on labelled examples")
     .option("--corpus <path>", "plain text, a file or a folder: perplexity and bits per byte")
-    .option("--data <file>", "labelled texts, text<TAB>label on each line: accuracy, F1, Matthews")
+    .option(
+      "--data <path>",
+      "labelled examples, laid out as in training unless --columns are given: the task's metrics",
+    )
+    .option("--confusion", "also count which label was taken for which")
+    .option("--bootstrap <n>", "also give 95 % intervals from so many resamplings of the examples", whole(1))
     .option("--batch <n>", "sequences at a time", whole(1), 16)
     .action(evaluate);
-  withRun(program.command("predict"))
-    .description("Label texts with a fine-tuned run")
+  withExamples(program.command("predict"))
+    .description("Label texts or examples with a fine-tuned run")
     .option("--text <text>", "one text")
     .option("--text-file <path>", "a file with a text on each line")
+    .option("--data <path>", "examples laid out as in training, labels not needed")
+    .option("--out <file>", "write the predictions there, in GLUE's format: index, tab, prediction")
     .action(predict);
   withRun(program.command("generate"))
     .description("Continue a prompt with a pre-trained run")
@@ -82,83 +94,25 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
   if ((flags.data === undefined) === (flags.corpus === undefined)) {
     throw new UsageError("Give either --corpus or --data");
   }
+  if (flags.corpus === undefined) return await scoreExamples(flags);
   const signal = interruptSignal();
   using device = await deviceOf(flags);
   const run = await openRun(device, flags.model, flags.checkpoint);
   using model = run.model;
-  if (flags.corpus !== undefined) {
-    const ids: number[] = [];
-    let bytes = 0;
-    for await (const document of documents(disk, flags.corpus)) {
-      bytes += document.bytes;
-      for (const id of run.tokenizer.encode(document.text)) ids.push(id);
-    }
-    const score = await scoreText(model, Uint32Array.from(ids), { batch: flags.batch, bytes, signal });
-    const rows = tableRows(model.config);
-    print(
-      flags,
-      { ...score, softmaxRows: rows },
-      `perplexity ${score.perplexity.toFixed(2)} a token over ${score.tokens.toLocaleString("en")} tokens, ` +
-        `${score.bitsPerByte!.toFixed(3)} bits a byte (softmax over all ${rows} rows of the table)`,
-    );
-    return;
+  const ids: number[] = [];
+  let bytes = 0;
+  for await (const document of documents(disk, flags.corpus)) {
+    bytes += document.bytes;
+    for (const id of run.tokenizer.encode(document.text)) ids.push(id);
   }
-  const labels = requireLabels(run, flags.model);
-  const sequences = prepareFile(
-    flags.data!,
-    model.config,
-    run.tokenizer,
-    await readLabelled(disk, flags.data!),
-    labels,
-  );
-  const score = classificationScore(sequences, await classify(model, sequences, { signal }), labels.length);
-  const { examples, accuracy, f1, matthews } = score;
+  const score = await scoreText(model, Uint32Array.from(ids), { batch: flags.batch, bytes, signal });
+  const rows = tableRows(model.config);
   print(
     flags,
-    score,
-    `accuracy ${(100 * accuracy).toFixed(1)} % of ${examples}, F1 ${(100 * f1).toFixed(1)} %, Matthews ${
-      matthews.toFixed(3)
-    }`,
+    { ...score, softmaxRows: rows },
+    `perplexity ${score.perplexity.toFixed(2)} a token over ${score.tokens.toLocaleString("en")} tokens, ` +
+      `${score.bitsPerByte!.toFixed(3)} bits a byte (softmax over all ${rows} rows of the table)`,
   );
-}
-
-async function predict(flags: PredictFlags): Promise<void> {
-  if ((flags.text === undefined) === (flags.textFile === undefined)) {
-    throw new UsageError("Give either --text or --text-file");
-  }
-  using device = await deviceOf(flags);
-  const run = await openRun(device, flags.model, flags.checkpoint);
-  using model = run.model;
-  const labels = requireLabels(run, flags.model),
-    texts = flags.text === undefined ? await lines(flags.textFile!) : [flags.text];
-  const examples = texts.map((text) => ({ text, label: null }));
-  const sequences = prepareFile(flags.textFile ?? "--text", model.config, run.tokenizer, examples, labels);
-  const predictions = await classify(model, sequences);
-  const results = predictions.map(({ predicted, probabilities }, i) => ({
-    text: texts[i],
-    label: labels[predicted],
-    probabilities: Object.fromEntries(labels.map((label, k) => [label, probabilities[k]])),
-  }));
-  const line = ({ text, label, probabilities }: typeof results[number]) =>
-    `${label}\t${probabilities[label].toFixed(4)}\t${text}`;
-  print(
-    flags,
-    flags.text === undefined ? { predictions: results } : results[0],
-    results.map(line).join("\n"),
-  );
-}
-
-async function lines(path: string): Promise<string[]> {
-  const all: string[] = [];
-  for await (const { text } of documents(disk, path, { extensions: [""] })) all.push(...text.split("\n"));
-  return all.map((line) => line.trim()).filter((line) => line !== "");
-}
-
-function requireLabels({ config }: OpenRun, run: string): readonly string[] {
-  if (!config.labels) {
-    throw new UsageError(`${run} is a language model without a classifier: fine-tune it first`);
-  }
-  return config.labels;
 }
 
 async function generateText(flags: GenerateFlags): Promise<void> {

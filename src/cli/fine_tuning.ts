@@ -1,0 +1,287 @@
+// One fine-tuning of the command line: from flags and files to a run folder and the scores of its best epoch. Flags are
+// declared in commands/finetune.ts; what fine-tuning means is src/tasks/fine_tune.ts.
+
+import { Random } from "../core/random.ts";
+import { NotFound } from "../core/storage.ts";
+import { type Gpt1Config, withDropout } from "../models/gpt1.ts";
+import type { LabelledExample } from "../models/gpt1_feeds.ts";
+import { gpt1Plans } from "../models/gpt1_plans.ts";
+import {
+  classifierConfig,
+  classifierModel,
+  fineTuneRun,
+  type FineTuneSettings,
+  fineTuneSource,
+  type Problem,
+  problemOf,
+  restoreBest,
+  scoringBatch,
+} from "../tasks/fine_tune.ts";
+import { classify } from "../tasks/predict.ts";
+import type { Split } from "../tasks/readers/datasets.ts";
+import { majorityAccuracy, type MetricName, type Score, scoreOf } from "../tasks/score.ts";
+import { type Example, labelsOf } from "../tasks/task.ts";
+import type { AnyTokenizer } from "../text/open_tokenizer.ts";
+import { parameterReader } from "../train/checkpoint.ts";
+import type { ScheduleName } from "../train/schedule.ts";
+import { deviceOf, disk, say, UsageError } from "./io.ts";
+import { prepareFile } from "./prepare_file.ts";
+import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
+import { readData, readUnlabelled, type TaskData, taskData, type TaskFlags } from "./task_data.ts";
+import { answerOf, writePredictions } from "./task_results.ts";
+import { follow, requireMemory, type TrainingFlags } from "./training.ts";
+
+/** Flags of a fine-tuning. */
+export interface FineTuneFlags extends TrainingFlags, TaskFlags {
+  readonly model: string;
+  readonly checkpoint?: string;
+  readonly fromScratch?: boolean;
+  readonly transferLayers?: number;
+  readonly data?: string;
+  readonly train?: string;
+  readonly dev?: string;
+  /** `false` where the test examples of a data set are to be left alone. */
+  readonly test?: string | false;
+  readonly limit?: number;
+  readonly lr: number;
+  readonly schedule: ScheduleName;
+  readonly epochs: number;
+  readonly batch: number;
+  readonly microBatch?: number;
+  readonly warmup: number;
+  readonly lmCoef: number;
+  readonly weightDecay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  readonly metric?: MetricName;
+  readonly groupByLength?: boolean;
+}
+
+/** What every seed shares: the base and the examples. */
+export interface Training {
+  readonly data: TaskData;
+  /** Of the pre-trained run, with the dropout asked for. */
+  readonly config: Gpt1Config;
+  readonly tokenizer: AnyTokenizer;
+  readonly examples: Readonly<Record<"train" | "dev", Example[]>> & { readonly test: Example[] | null };
+}
+
+/** What a fine-tuning came to. */
+export interface Outcome {
+  readonly out: string;
+  readonly labels: readonly string[];
+  /** Scores of the best epoch; `test` is null without labelled test examples. */
+  readonly best: { readonly dev: Score; readonly test: Score | null };
+  /** Accuracy of the most frequent label, where there are labels. */
+  readonly majority: number | null;
+  readonly steps: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Reads the base and all examples. Nothing is written yet. */
+export async function prepareTraining(flags: FineTuneFlags): Promise<Training> {
+  const data = taskData(flags), from = await readRun(flags.model);
+  const tokenizer = await runTokenizer(flags.model, from);
+  if (from.task !== "language") {
+    throw new UsageError(`${flags.model} is a classifier already: give a pre-trained run`);
+  }
+  if (flags.metric && !data.task.metrics.includes(flags.metric)) {
+    throw new UsageError(
+      `The task ${data.task.name} is not scored by ${flags.metric}: its metrics are ${
+        data.task.metrics.join(", ")
+      }`,
+    );
+  }
+  // One after another, so that of several mistakes it is always the same one that is told.
+  const train = await readPart(data, flags, "train"), dev = await readPart(data, flags, "dev");
+  const test = await readPart(data, flags, "test");
+  return {
+    data,
+    config: withDropout(from.model, flags.dropout),
+    tokenizer,
+    examples: { train: train!, dev: dev!, test },
+  };
+}
+
+async function readPart(data: TaskData, flags: FineTuneFlags, split: Split): Promise<Example[] | null> {
+  const path = pathOf(data, flags, split);
+  if (path === null) return null;
+  if (data.dataset && split === "test") {
+    try {
+      return await readData(data, path, split);
+    } catch (error) {
+      if (!(error instanceof NotFound)) throw error;
+      say(`note: ${path} holds no test examples of ${flags.task}; the scores are those on dev`);
+      return null;
+    }
+  }
+  const examples = split === "test" && data.config.layout && !data.config.layout.columns.label
+    ? await readUnlabelled(data, path, split)
+    : await readData(data, path, split);
+  const missing = split === "test" ? undefined : examples.find(({ label }) => label === null);
+  if (missing) {
+    throw new UsageError(`${missing.where ?? path}: there is no label; ${split} examples need one`);
+  }
+  return examples;
+}
+
+// Where a split is: the folder of a data set, or a file. Only the test split may be absent.
+function pathOf({ dataset }: TaskData, flags: FineTuneFlags, split: Split): string | null {
+  const file = flags[split];
+  if (file === false) return null;
+  if (dataset) {
+    if (file !== undefined || flags.columns !== undefined) {
+      throw new UsageError(
+        `--task ${flags.task} brings its own files and columns: give --data with their folder only`,
+      );
+    }
+    if (flags.data === undefined) throw new UsageError(`Give --data with the folder of ${flags.task}`);
+    return flags.data;
+  }
+  if (flags.data !== undefined) {
+    throw new UsageError(
+      `--data is for a published data set: give --train and --dev for --task ${flags.task}`,
+    );
+  }
+  if (file === undefined && split !== "test") throw new UsageError(`Give --${split} with a file of examples`);
+  return file ?? null;
+}
+
+/** Trains once, and leaves a run folder with its best epoch and, for test examples, what it predicts of them. */
+export async function fineTuneOnce(
+  { data, config, tokenizer, examples }: Training,
+  flags: FineTuneFlags,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { task } = data, { out, seed } = flags;
+  const chosen = flags.limit === undefined
+    ? examples.train
+    : new Random(seed, "limit").shuffle([...examples.train]).slice(0, flags.limit);
+  const labels = labelsOf(task, task.head === "scale" ? examples.train : chosen, data.scale);
+  const target = classifierConfig(config), preparation = { task, config: target, tokenizer, labels };
+  const named = (split: Split) => flags[split] || `${flags.data} (${split})`;
+  const prepared = {
+    train: prepareFile(named("train"), preparation, chosen),
+    dev: prepareFile(named("dev"), preparation, examples.dev),
+    test: examples.test && prepareFile(named("test"), preparation, examples.test),
+  };
+  const settings = settingsOf(flags, data);
+  const begun = await beginRun(
+    out,
+    {
+      format: "foreword-run-1",
+      task: task.name,
+      model: target,
+      labels,
+      data: data.config,
+      tokenizer: tokenizer.fingerprint,
+      settings,
+    },
+    tokenizer,
+    flags.resume !== undefined,
+  );
+  try {
+    const problem = problemOf(task, labels, prepared.train);
+    return await trainAndScore(problem, config, prepared, flags, settings, signal);
+  } catch (error) {
+    await begun.undo();
+    throw error;
+  }
+}
+
+type Prepared = Readonly<Record<"train" | "dev", LabelledExample[]>> & {
+  readonly test: LabelledExample[] | null;
+};
+
+async function trainAndScore(
+  problem: Problem,
+  config: Gpt1Config,
+  data: Prepared,
+  flags: FineTuneFlags,
+  settings: FineTuneSettings,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { out, seed } = flags, { task, labels, head } = problem;
+  const resumed = await resumePoint(out, flags.resume ?? false);
+  const values = resumed || flags.fromScratch
+    ? null
+    : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
+  using device = await deviceOf(flags);
+  const what = labels.length ? `labels ${labels.join(", ")}` : `${head.choices} answers each`;
+  say(`${device.description}; ${data.train.length} examples, ${what}`);
+  const target = classifierConfig(config);
+  requireMemory(
+    device,
+    gpt1Plans(target, { classifier: head.outputs }),
+    fineTuneSource(target, data.train, head, settings).largestRun,
+    flags,
+    (batch) => `--micro-batch ${batch}`,
+  );
+  const { transferLayers = config.layers } = flags;
+  using model = await classifierModel(
+    device,
+    { config, values, transferLayers },
+    head.outputs,
+    seed,
+    resumed && await parameterReader(disk, resumed),
+  );
+  const run = fineTuneRun(
+    model,
+    problem,
+    data,
+    { storage: disk, folder: out, resumed },
+    { ...settings, recompute: flags.recompute },
+    signal,
+  );
+  const outcome = await follow("finetune", signal, run);
+  await restoreBest(disk, out, model);
+  const predict = (examples: LabelledExample[]) =>
+    classify(model, examples, head, { batch: scoringBatch(settings), signal });
+  const dev = scoreOf(task, data.dev, await predict(data.dev), labels.length);
+  let test: Score | null = null;
+  if (data.test) {
+    const predictions = await predict(data.test);
+    if (data.test.every(({ label }) => label >= 0)) {
+      test = scoreOf(task, data.test, predictions, labels.length);
+    }
+    await writePredictions(`${out}/predictions.tsv`, predictions.map((one) => answerOf(task, labels, one)));
+  }
+  const { steps, tokensPerSecond } = outcome;
+  const majority = task.head === "scale" ? null : majorityAccuracy(data.train, test ? data.test! : data.dev);
+  return { out, labels, best: { dev, test }, majority, steps, tokensPerSecond };
+}
+
+// Everything that decides what is computed, so that resuming with other settings can be refused.
+function settingsOf(
+  flags: FineTuneFlags,
+  { task, dataset, scale }: TaskData,
+): FineTuneSettings & Record<string, unknown> {
+  const { model, train, dev, epochs, batch, warmup, dropout, clip, schedule, seed } = flags;
+  return {
+    base: model,
+    fromScratch: flags.fromScratch ?? false,
+    transferLayers: flags.transferLayers ?? null,
+    task: flags.task,
+    scale,
+    data: flags.data ?? null,
+    train: train ?? null,
+    dev: dev ?? null,
+    columns: flags.columns ?? null,
+    limit: flags.limit ?? null,
+    learningRate: flags.lr,
+    schedule,
+    epochs,
+    batch,
+    microBatch: flags.microBatch ?? batch,
+    warmup,
+    lambda: flags.lmCoef,
+    decay: flags.weightDecay,
+    adam: { beta1: flags.beta1, beta2: flags.beta2, epsilon: flags.epsilon },
+    dropout,
+    clip,
+    metric: flags.metric ?? dataset?.metric ?? task.metrics[0],
+    groupByLength: flags.groupByLength ?? false,
+    seed,
+  };
+}
