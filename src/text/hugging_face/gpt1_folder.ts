@@ -52,17 +52,35 @@ export async function openPublishedTokenizer(
     const tokens = parseEncoder(await readText(storage, encoder), storage.describe(encoder));
     const words = { kind: "word-bpe", added: [], unknown: UNKNOWN, pretokenizer: "bert" } as const;
     if (tokens.some((token) => token.endsWith(END))) {
-      found = {
-        ...found ?? words,
-        tokens,
-        merges: parseMerges(await readText(storage, merges), storage.describe(merges)),
-      };
+      const pairs = parseMerges(await readText(storage, merges), storage.describe(merges));
+      requireMade(tokens, pairs, storage.describe(encoder), storage.describe(merges));
+      found = { ...found ?? words, tokens, merges: pairs };
     }
   }
   if (!found) return await openTokenizer(storage, folder);
   const original = pair === GPT1_FILES || isReleased(found.tokens);
   const split = pretokenizer ?? await saidSplit(storage, folder) ?? (original ? "gpt1" : found.pretokenizer);
   return await createWordBpe({ ...found, pretokenizer: split }, storage.describe(folder));
+}
+
+/** Two files can be of two sources, or one cut short: every token but characters and special ones must be made. */
+function requireMade(
+  tokens: readonly string[],
+  merges: readonly (readonly [string, string])[],
+  encoder: string,
+  file: string,
+): void {
+  const made = new Set(merges.map((pair) => pair.join("")));
+  const unmade = tokens.find((token) => {
+    const spelled = token.endsWith(END) ? token.slice(0, -END.length) : token;
+    return [...spelled].length > 1 && !made.has(token) && !/^(<.+>|\[.+\])$/.test(token);
+  });
+  if (unmade === undefined) return;
+  throw new SyntaxError(
+    `Cannot use ${encoder}: no merge in ${file} makes its token ${
+      JSON.stringify(unmade)
+    }; take both files from one source`,
+  );
 }
 
 /** The vocabulary of 40,478 ids that OpenAI published, by its size and two of its merges. */
