@@ -54,6 +54,9 @@ const RATES: Readonly<Record<Gpt1Preset, number>> = {
   gpt1: 2.5e-4,
 };
 
+/** What an LSTM in place of the blocks trains well at, as a multiple of these. */
+const LSTM_RATE = 3;
+
 /** Adds the command. */
 export function addPretrain(program: Command): void {
   architectureFlags(trainingFlags(program.command("pretrain")))
@@ -74,7 +77,7 @@ export function addPretrain(program: Command): void {
     )
     .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
     .option("--accumulate <n>", "micro-batches in an update", whole(1), 1)
-    .option("--lr <x>", "peak learning rate; by size of the model unless given", real(0))
+    .option("--lr <x>", "peak learning rate; by size and architecture of the model unless given", real(0))
     .option("--warmup <n>", "updates of warm-up; 5 % of the steps, at most 2,000, unless given", whole(0))
     .addOption(
       new Option("--schedule <name>", "shape of the learning rate").choices(Object.keys(schedules)).default(
@@ -241,7 +244,7 @@ function settingsOf(flags: Flags, config: Gpt1Config) {
     steps,
     batch,
     accumulate,
-    lr: flags.lr ?? RATES[preset ?? "gpt1"],
+    lr: flags.lr ?? RATES[preset ?? "gpt1"] * (config.lstm ? LSTM_RATE : 1),
     warmup: flags.warmup ?? Math.min(2000, Math.ceil(steps / 20)),
     schedule,
     dropout,
