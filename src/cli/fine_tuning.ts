@@ -7,6 +7,7 @@ import { type Gpt1Config, withDropout } from "../models/gpt1.ts";
 import type { LabelledExample } from "../models/gpt1_feeds.ts";
 import { gpt1Plans } from "../models/gpt1_plans.ts";
 import {
+  blocksOf,
   classifierConfig,
   classifierModel,
   fineTuneRun,
@@ -218,7 +219,7 @@ async function trainAndScore(
     flags,
     (batch) => `--micro-batch ${batch}`,
   );
-  const { transferLayers = config.layers } = flags;
+  const { transferLayers = blocksOf(config) } = flags;
   using model = await classifierModel(
     device,
     { config, values, transferLayers },

@@ -27,6 +27,7 @@ export interface Inspection {
 export function inspectPlan(layout: Layout, config: Gpt1Config, length: number): Plan {
   const graph = new Graph("gpt1"), p = parametersOf(graph, layout), rows = tableRows(config);
   const { heads, context } = config;
+  if (config.lstm) throw new RangeError("Cannot inspect an LSTM: it has no attention; inspect a GPT-1");
   if (length > context) {
     throw new RangeError(`Cannot inspect ${length} tokens: the model's context is ${context}; cut the text`);
   }

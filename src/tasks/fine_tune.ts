@@ -97,16 +97,22 @@ export interface Base {
  *
  * @throws {RangeError} if the model has fewer blocks.
  */
-export function transferred(values: ParameterValues, { layers }: Gpt1Config, count: number): ParameterValues {
-  if (!(Number.isInteger(count) && count >= 0 && count <= layers)) {
+export function transferred(values: ParameterValues, config: Gpt1Config, count: number): ParameterValues {
+  const blocks = blocksOf(config);
+  if (!(Number.isInteger(count) && count >= 0 && count <= blocks)) {
     throw new RangeError(
-      `Cannot transfer ${count} blocks of a model that has ${layers}: give 0 to ${layers}`,
+      `Cannot transfer ${count} blocks of a model that has ${blocks}: give 0 to ${blocks}`,
     );
   }
   return (spec) => {
-    const block = /^h(\d+)\//.exec(spec.name);
-    return block && Number(block[1]) >= count ? null : values(spec);
+    const block = /^(?:h(\d+)|lstm)\//.exec(spec.name);
+    return block && Number(block[1] ?? 0) >= count ? null : values(spec);
   };
+}
+
+/** How many blocks stand between table and head; an LSTM counts as one. */
+export function blocksOf({ layers, lstm }: Gpt1Config): number {
+  return lstm ? 1 : layers;
 }
 
 /** What the optimizer does in fine-tuning. */
@@ -131,7 +137,7 @@ export const classifierConfig = (config: Gpt1Config): Gpt1Config => ({
 /** Creates the model to fine-tune: from the base's parameters, from scratch, or from a checkpoint to resume. */
 export async function classifierModel(
   device: Device,
-  { config, values, transferLayers = config.layers }: Base,
+  { config, values, transferLayers = blocksOf(config) }: Base,
   outputs: number,
   seed: number,
   resumed: ParameterValues | null = null,
