@@ -5,7 +5,7 @@
 // that order and never strings, so a text that itself contains `</w>` cannot be taken for the mark. How a text becomes words is pretokenizers.ts, the way through a text chunk_coder.ts;
 // files are in bpe_files.ts, learning the merges in bpe_train.ts.
 
-import { cached } from "./cached.ts";
+import { cached, NO_PROSE } from "./cached.ts";
 import { chunkEncoder, createChunkCoder } from "./chunk_coder.ts";
 import { unknownId } from "./coding_errors.ts";
 import { sha256 } from "./digest.ts";
@@ -82,18 +82,34 @@ export async function createBpe(
   const pieces = tokens.map((token) => isFinal(token) ? token.slice(0, -END.length) : token);
   const endsWord = (id: number): boolean => id !== newline && isFinal(tokens[id]);
   const characterSymbols = new Map(characters.map((character, i) => [character, i + 1]));
+  const asciiSymbols = Array.from(
+    { length: 128 },
+    (_, code) => characterSymbols.get(String.fromCharCode(code)) ?? 0,
+  );
   const identity = [pretokenizer, characters, merges, ...layout ? [layout.tokens, layout.unknown] : []];
   const fingerprint = await sha256(new TextEncoder().encode(JSON.stringify(identity)));
   const merge = await mergerOf(pairs, symbolTokens.length, firstMerge, wasm);
-  const wordIds = cached((word) => {
-    const symbols = Array.from(word, (character) => characterSymbols.get(character) ?? 0),
-      last = symbols.length - 1;
+  const wordIds = (word: string): number[] => {
+    const symbols: number[] = [];
+    for (let at = 0; at < word.length;) {
+      const code = word.codePointAt(at)!;
+      symbols.push(code < 128 ? asciiSymbols[code] : characterSymbols.get(String.fromCodePoint(code)) ?? 0);
+      at += code > 0xffff ? 2 : 1;
+    }
+    const last = symbols.length - 1;
     if (symbols[last] !== 0) symbols[last] += finals;
     if (!layout) return merge(symbols);
     return merge(symbols.filter((symbol) => idOf[symbol] !== null)).map((symbol) => idOf[symbol]!);
-  });
+  };
+  const knownIds = cached(wordIds);
   const coder = await createChunkCoder({
-    idsOf: (chunk) => words(chunk).flatMap(wordIds),
+    idsOf(chunk) {
+      const ids: number[] = [], solve = chunk.length < NO_PROSE ? knownIds : wordIds;
+      for (const word of words(chunk)) {
+        for (const id of solve(word)) ids.push(id);
+      }
+      return ids;
+    },
     bytes: pieces.map((piece, id) => new TextEncoder().encode(endsWord(id) ? piece + " " : piece)),
     ...newlines && broken && { newline },
   }, wasm);

@@ -3,6 +3,9 @@
 
 const CACHED = 2 ** 16, CACHED_LENGTH = 64;
 
+/** UTF-16 units of a chunk from which on remembering its parts costs more than it saves: what is so long is no prose. */
+export const NO_PROSE = 2048;
+
 /**
  * `make` with a memory for short strings. It has two generations: when the young one is full it becomes the old one,
  * and what is still in use is taken over from there.

@@ -2,18 +2,19 @@
 // spaCy's English tokens, lower case. All but the first look no further than from one white space to the next, so
 // they run chunk by chunk and a chunk that was seen before costs a look-up. Splitting words is bpe.ts.
 
-import { cached } from "../cached.ts";
+import { cached, NO_PROSE } from "../cached.ts";
 import { fixText } from "../clean/fix_text.ts";
 import { standardize } from "../clean/standardize.ts";
 import { splitEnglish } from "./english_tokens.ts";
 import { spanEnd } from "./spans.ts";
 
 // Lower case comes last and token by token: exceptions depend on case, and a final sigma on where the token ends.
-const loweredTokens = cached((piece) => splitEnglish(piece).map((token) => token.toLowerCase()));
+const lowered = (piece: string): string[] => splitEnglish(piece).map((token) => token.toLowerCase());
+const knownLowered = cached(lowered);
 
 /** The words of a run without white space; its text is clean already. */
 export const gpt1ChunkWords = (chunk: string): readonly string[] =>
-  standardize(chunk).split(" ").flatMap(loweredTokens);
+  standardize(chunk).split(" ").flatMap(chunk.length < NO_PROSE ? knownLowered : lowered);
 
 const chunkWords = cached(gpt1ChunkWords);
 

@@ -19,14 +19,17 @@ export function wasmMerger(
   const merges = pairs.map((symbol) => symbol < first ? symbol : symbol + shift);
   const parts = { classes: new Uint8Array(), merges, first: end, ids: new Uint32Array(), tokens: [] };
   const engine = createEngine(module, parts, { part: 2 ** 10, shortBits: 0, longBits: 0, recordBytes: 0 });
-  let area = engine.layOut(engine.part);
+  const { memory, functions, record } = engine;
+  let { part, symbols: at } = engine.layOut(engine.part), view = memory.words(at, part); // lost when the memory grows
   return (symbols) => {
-    const count = symbols.length;
+    const count = symbols.length, merged: number[] = [];
     if (count < 2) return [...symbols];
-    if (count > area.part) area = engine.layOut(2 * count);
-    const { memory, functions, record } = engine, view = memory.words(area.symbols, count);
-    view.set(symbols);
-    const left = functions.mergeSymbols(record, count), merged: number[] = [];
+    if (count > part) {
+      ({ part, symbols: at } = engine.layOut(2 * count));
+      view = memory.words(at, part);
+    }
+    for (let i = 0; i < count; i++) view[i] = symbols[i];
+    const left = functions.mergeSymbols(record, count);
     for (let i = 0; i < left; i++) merged.push(view[i] < end ? view[i] : view[i] - shift);
     return merged;
   };
