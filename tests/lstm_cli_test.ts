@@ -79,6 +79,9 @@ Deno.test("flags that do not belong together are refused", async () => {
   );
   await fails("Cannot inspect an LSTM: it has no attention", "inspect --model base --text hello --threads 1");
   await fails("Cannot write an LSTM in the files of GPT-1", "export --model base --out new");
-  await fails("Cannot transfer 2 blocks of a model that has 1", `${FINETUNE} --model base --transfer-layers 2 --out new`);
+  await fails(
+    "Cannot transfer 2 blocks of a model that has 1",
+    `${FINETUNE} --model base --transfer-layers 2 --out new`,
+  );
   assertEquals(await place.tree("new"), {});
 });

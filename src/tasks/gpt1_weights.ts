@@ -172,7 +172,9 @@ export async function writeHuggingFaceGpt1(
 
 function requireTransformer({ lstm }: Gpt1Config): void {
   if (!lstm) return;
-  throw new RangeError("Cannot write an LSTM in the files of GPT-1: they hold Transformer blocks; export a GPT-1");
+  throw new RangeError(
+    "Cannot write an LSTM in the files of GPT-1: they hold Transformer blocks; export a GPT-1",
+  );
 }
 
 /** Writes params_shapes.json and ten params_N.npy into a folder, created if missing, as the original release has them. */

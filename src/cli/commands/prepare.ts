@@ -71,7 +71,7 @@ export function addPrepare(program: Command, workerModule: string): void {
       true,
     )
     .option("--no-separator", "no token after documents")
-    .option("--shard-mb <n>", "megabytes of input in a shard", whole(1), 256)
+    .option("--shard-mb <n>", "megabytes of input in a shard", whole(1), 32)
     .option("--drop-duplicates", "leave out documents that equal an earlier one")
     .option(
       "--drop-near-duplicates [x]",
