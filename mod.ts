@@ -76,7 +76,7 @@ export * from "./src/text/hugging_face/gpt1_folder.ts";
 export { parseTokenizerJson } from "./src/text/hugging_face/read.ts";
 export { tokenizerJsonOf } from "./src/text/hugging_face/write.ts";
 export { type BasicOptions, type BasicWord, basicWords } from "./src/text/wordpiece/basic.ts";
-export type { Spill } from "./src/text/training/word_counts.ts";
+export type { Spill, TrainingOptions } from "./src/text/training/word_counts.ts";
 export * from "./src/text/wordpiece/files.ts";
 export { encodePair, type Sequence, type SequenceOptions, tidySpaces } from "./src/text/wordpiece/pair.ts";
 export * from "./src/text/wordpiece/train.ts";

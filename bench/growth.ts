@@ -4,11 +4,12 @@
 import { openWasm } from "../src/backends/wasm/device.ts";
 import { configure } from "../src/models/gpt1.ts";
 import { createGpt1 } from "../src/models/gpt1_model.ts";
+import { trainingBytes } from "../src/train/memory.ts";
+import { gpt1Optimizer } from "../src/train/update.ts";
 import { plotOf, type Point } from "./growth_plot.ts";
 import { alternate } from "./measure.ts";
 import { remark, type Row, type Settings } from "./report.ts";
 import type { Size } from "./sizes.ts";
-import { trainingBytes } from "./startup.ts";
 import { training } from "./training.ts";
 
 type Grown = "B" | "T" | "L" | "C" | "V";
@@ -33,7 +34,9 @@ async function measure(
   const { update, end } = training(model, batch);
   const [seconds] = await alternate([update], { seconds: 0, least: 3 });
   await end();
-  return { milliseconds: 1000 * seconds, bytes: trainingBytes(model, batch, threads) };
+  const run = { batch, length: model.context, language: true };
+  const { total } = trainingBytes(model.plans, run, { optimizer: gpt1Optimizer, threads });
+  return { milliseconds: 1000 * seconds, bytes: total };
 }
 
 /** Time and bytes of each shape, on all threads. */

@@ -3,8 +3,8 @@
 // The same processes tell how much memory they hold, next to what the plans say and the size of the linear memory.
 
 import { openWasm } from "../src/backends/wasm/device.ts";
-import { plannedBytes } from "../src/graph/planned_bytes.ts";
-import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
+import { createGpt1 } from "../src/models/gpt1_model.ts";
+import { trainingBytes } from "../src/train/memory.ts";
 import { gpt1Optimizer, updatePlan } from "../src/train/update.ts";
 import { prepareTraining } from "../src/train/trainer.ts";
 import { enter } from "./contest.ts";
@@ -17,14 +17,6 @@ import { type Size, sizes } from "./sizes.ts";
 
 const FRESH = 3; // processes
 
-/** Bytes that training a model on `batch` sequences of its context takes by its plans. */
-export function trainingBytes(model: Gpt1, batch: number, threads: number): number {
-  prepareTraining(model);
-  const gradient = model.gradient({ batch, length: model.context, language: true }).plan;
-  const pages = Object.fromEntries(model.store.pages);
-  return plannedBytes({ pages, plans: [gradient, updatePlan(model.layout, gpt1Optimizer)], threads }).total;
-}
-
 // What the plans of a size say, and the linear memory of a device that has loaded them.
 async function memoryOf(
   { config, batch }: Size,
@@ -32,7 +24,10 @@ async function memoryOf(
 ): Promise<{ planned: number; linear: number }> {
   using device = await openWasm({ threads });
   using model = await createGpt1(device, config, { seed: 1 });
-  const planned = trainingBytes(model, batch, threads);
+  const run = { batch, length: model.context, language: true };
+  prepareTraining(model);
+  model.gradient(run);
+  const planned = trainingBytes(model.plans, run, { optimizer: gpt1Optimizer, threads }).total;
   device.load(updatePlan(model.layout, gpt1Optimizer), model.store);
   return { planned, linear: device.bytes() };
 }

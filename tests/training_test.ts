@@ -52,6 +52,8 @@ function mergesByDefinition(frequency: ReadonlyMap<string, number>, wanted: numb
   return merges;
 }
 
+const asTheyAre = (group: readonly string[]): readonly string[] => group;
+
 function randomWords(random: Random, count: number): string[] {
   const letters = [..."aaaabbcé€😀 "];
   return Array.from(
@@ -66,7 +68,10 @@ async function* inGroups(words: readonly string[], size: number): AsyncGenerator
 
 Deno.test("byte merges follow their definition", async () => {
   for (let seed = 1; seed <= 10; seed++) {
-    const { words } = await countWords(inGroups(randomWords(new Random(seed, "test/training"), 60), 7));
+    const { words } = await countWords(
+      inGroups(randomWords(new Random(seed, "test/training"), 60), 7),
+      asTheyAre,
+    );
     const wanted = 60;
     assertEquals(
       await learnByteMerges(words, { wanted, minFrequency: 1 }),
@@ -78,13 +83,11 @@ Deno.test("byte merges follow their definition", async () => {
 
 Deno.test("shards on the side give the same counts as memory, and none is left", async () => {
   const words = randomWords(new Random(1, "test/training"), 3000), storage = memoryStorage();
-  const whole = await countWords(inGroups(words, 50));
+  const whole = await countWords(inGroups(words, 50), asTheyAre);
   const few = whole.words.size;
   // Every shard holds a few of the words; together they fit.
-  const merged = await countWords(inGroups([...words, ...words], 50), {
-    storage,
-    folder: "counts",
-    words: few,
+  const merged = await countWords(inGroups([...words, ...words], 50), asTheyAre, {
+    spill: { storage, folder: "counts", words: few },
   });
   assertEquals(merged.dropped, { words: 0, atMost: 0 });
   assertEquals([...merged.words].sort(), [...whole.words].map(([word, n]) => [word, 2 * n]).sort());
@@ -93,11 +96,9 @@ Deno.test("shards on the side give the same counts as memory, and none is left",
 
 Deno.test("where words are too many, exactly the rarest are left out", async () => {
   const words = randomWords(new Random(2, "test/training"), 5000), storage = memoryStorage();
-  const whole = await countWords(inGroups(words, 100));
-  const { words: kept, dropped } = await countWords(inGroups(words, 100), {
-    storage,
-    folder: "c",
-    words: 40,
+  const whole = await countWords(inGroups(words, 100), asTheyAre);
+  const { words: kept, dropped } = await countWords(inGroups(words, 100), asTheyAre, {
+    spill: { storage, folder: "c", words: 40 },
   });
   assert(kept.size <= 40 && dropped.atMost > 0);
   assertEquals([...kept].sort(), [...whole.words].filter(([, n]) => n > dropped.atMost).sort());
@@ -111,13 +112,13 @@ Deno.test("counting fails with the error of the texts and leaves no shards", asy
     throw new SyntaxError("not UTF-8");
   }
   await assertRejects(
-    () => countWords(failing(), { storage, folder: "c", words: 20 }),
+    () => countWords(failing(), asTheyAre, { spill: { storage, folder: "c", words: 20 } }),
     SyntaxError,
     "not UTF-8",
   );
   assertEquals(await storage.stat("c"), null);
   await assertRejects(
-    () => countWords(failing(), { storage, folder: "c", words: 0 }),
+    () => countWords(failing(), asTheyAre, { spill: { storage, folder: "c", words: 0 } }),
     RangeError,
     "at least 1",
   );

@@ -11,10 +11,11 @@ import {
   firstPresent,
   join,
   mergesText,
-  parseEncoder,
   parseJson,
-  parseMerges,
+  readPair,
   readText,
+  requireFingerprint,
+  TOKENIZER_CONFIG,
   withLine,
 } from "./vocabulary_files.ts";
 
@@ -25,7 +26,7 @@ export const BPE_FILES: BpeFileNames = { encoder: "encoder.json", merges: "vocab
 /** The names of GPT-1's release. */
 export const GPT1_FILES: BpeFileNames = { encoder: "encoder_bpe_40000.json", merges: "vocab_40000.bpe" };
 
-const CONFIG = "tokenizer_config.json", FORMAT = "foreword-bpe-1";
+const FORMAT = "foreword-bpe-1";
 
 /**
  * Writes a tokenizer to a folder, which is created if missing. Under {@link GPT1_FILES} the pair has the names that
@@ -45,7 +46,7 @@ export async function saveBpe(
   const { pretokenizer, size: vocabSize, fingerprint, layout } = tokenizer;
   const config = { format: FORMAT, pretokenizer, vocabSize, fingerprint };
   await write(
-    CONFIG,
+    TOKENIZER_CONFIG,
     JSON.stringify(layout ? { ...config, unknown: layout.unknown } : config, null, 2) + "\n",
   );
 }
@@ -67,12 +68,9 @@ export async function saveBpe(
 export async function loadBpe(storage: Storage, folder: string, names?: BpeFileNames): Promise<BpeTokenizer> {
   const candidates = names ? [names] : [BPE_FILES, GPT1_FILES];
   const found = await firstPresent(storage, folder, candidates);
-  const encoder = await readText(storage, join(folder, found.encoder));
-  const merges = await readText(storage, join(folder, found.merges));
-  const config = await readConfig(storage, join(folder, CONFIG));
+  const { tokens, merges: pairs } = await readPair(storage, folder, found);
+  const config = await readConfig(storage, join(folder, TOKENIZER_CONFIG));
   const where = storage.describe(folder);
-  const pairs = parseMerges(merges, storage.describe(join(folder, found.merges)));
-  const tokens = parseEncoder(encoder, storage.describe(join(folder, found.encoder)));
   const pretokenizer = config?.pretokenizer ?? "gpt1";
   const parts = config?.unknown !== undefined
     ? bpeParts(tokens, pairs, config.unknown, pretokenizer)
@@ -95,14 +93,7 @@ export async function loadBpe(storage: Storage, folder: string, names?: BpeFileN
         `but ${JSON.stringify(tokenizer.tokens[wrong])} by ${found.merges}; take both files from one source`,
     );
   }
-  if (config && config.fingerprint !== tokenizer.fingerprint) {
-    throw new SyntaxError(
-      `Cannot load the tokenizer in ${where}: ${CONFIG} has fingerprint ${
-        config.fingerprint.slice(0, 12)
-      }… but the ` +
-        `files have ${tokenizer.fingerprint.slice(0, 12)}…; they were changed after saving, or mixed up`,
-    );
-  }
+  if (config) requireFingerprint(where, config.fingerprint, tokenizer.fingerprint);
   return tokenizer;
 }
 

@@ -5,22 +5,14 @@
 import { type BpeTokenizer, createBpe, END, UNKNOWN } from "./bpe.ts";
 import { type PretokenizerName, wordSplitter } from "./pretokenizers.ts";
 import { learnMerges, type MergeOptions, Speller } from "./training/merges.ts";
-import { checkTraining, countWords, type Spill } from "./training/word_counts.ts";
+import { checkTraining, countWords, type TrainingOptions } from "./training/word_counts.ts";
 
 /** How to train a tokenizer. */
-export interface BpeTraining {
+export interface BpeTraining extends TrainingOptions {
   /** Number of ids in the result: `<unk>`, each character twice, the merges, the newline. */
   readonly vocabSize: number;
-  /** Pairs seen less often than this are not merged. Default 2. */
-  readonly minFrequency?: number;
   /** How text is split into words. Default `"words"`. */
   readonly pretokenizer?: PretokenizerName;
-  /** Where counts of words go that do not fit into memory. Without it, all are held in memory. */
-  readonly spill?: Spill;
-  /** Called now and then with the merges made and wanted. */
-  readonly onProgress?: (progress: { readonly made: number; readonly of: number }) => void;
-  /** Stops training; the promise then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -45,13 +37,7 @@ export async function trainBpe(
 ): Promise<BpeTokenizer> {
   checkTraining({ vocabSize, minFrequency });
   const split = wordSplitter(pretokenizer);
-  async function* groups(): AsyncGenerator<Iterable<string>> {
-    for await (const text of documents) {
-      signal?.throwIfAborted();
-      yield split(text);
-    }
-  }
-  const { words: frequency } = await countWords(groups(), spill);
+  const { words: frequency } = await countWords(documents, split, { spill, signal });
   frequency.delete("\n");
   if (frequency.size === 0) throw new RangeError("Cannot train a tokenizer: the documents hold no words");
 

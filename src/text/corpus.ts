@@ -50,9 +50,13 @@ export async function* documents(
     );
   }
   let files = 0, found = 0;
-  for await (const file of root.kind === "file" ? [path] : filesIn(storage, path, extensions)) {
+  const named = root.kind === "file" ? [{ path }] : filesIn(storage, path);
+  for await (const file of named) {
+    if (root.kind === "folder" && !extensions.some((ending) => file.path.toLowerCase().endsWith(ending))) {
+      continue;
+    }
     files++;
-    const document = await readDocument(storage, file);
+    const document = await readDocument(storage, file.path);
     if (document === null) continue;
     found++;
     yield document;
@@ -69,16 +73,16 @@ export async function* documents(
   );
 }
 
-async function* filesIn(
+/** All files in a folder and its subfolders, ordered by name; names that start with a dot are passed over. */
+export async function* filesIn(
   storage: Storage,
   folder: string,
-  extensions: readonly string[],
-): AsyncGenerator<string, void, undefined> {
-  for (const { name, kind } of await storage.list(folder)) {
+): AsyncGenerator<{ readonly path: string; readonly bytes: number }, void, undefined> {
+  for (const { name, kind, bytes } of await storage.list(folder)) {
     if (name.startsWith(".")) continue;
     const path = folder === "" ? name : folder.endsWith("/") ? folder + name : `${folder}/${name}`;
-    if (kind === "folder") yield* filesIn(storage, path, extensions);
-    else if (extensions.some((extension) => name.toLowerCase().endsWith(extension))) yield path;
+    if (kind === "folder") yield* filesIn(storage, path);
+    else yield { path, bytes };
   }
 }
 

@@ -9,7 +9,7 @@ import { loadByteBpe, saveByteBpe, TRANSFORMERS_FILES } from "./bytes/files.ts";
 import { createWordBpe } from "./hugging_face/description.ts";
 import { parseTokenizerJson } from "./hugging_face/read.ts";
 import { tokenizerJsonOf } from "./hugging_face/write.ts";
-import { join, parseEncoder, parseJson, readText } from "./vocabulary_files.ts";
+import { join, parseEncoder, parseJson, readText, TOKENIZER_CONFIG } from "./vocabulary_files.ts";
 import { loadWordPiece, saveVocabulary } from "./wordpiece/files.ts";
 import { createWordPiece, type WordPieceTokenizer } from "./wordpiece/wordpiece.ts";
 
@@ -22,7 +22,7 @@ export const vocabularyTypes = ["bert-uncased", "bert-cased"] as const;
 /** One of {@link vocabularyTypes}. */
 export type VocabularyType = (typeof vocabularyTypes)[number];
 
-const CONFIG = "tokenizer_config.json", HUGGING_FACE = "tokenizer.json", VOCABULARY = "vocab.txt";
+const HUGGING_FACE = "tokenizer.json", VOCABULARY = "vocab.txt";
 const SPACE = "\u0120"; // how byte-level files write a space
 const PAIRS: readonly BpeFileNames[] = [BPE_FILES, TRANSFORMERS_FILES];
 
@@ -82,7 +82,7 @@ async function open(storage: Storage, path: string, type?: VocabularyType): Prom
     (await storage.stat(join(path, name)))?.kind === "file";
   const hasPair = async ({ encoder, merges }: BpeFileNames): Promise<boolean> =>
     await has(encoder) && await has(merges);
-  const config = await has(CONFIG) ? await readConfig(storage, join(path, CONFIG)) : {};
+  const config = await has(TOKENIZER_CONFIG) ? await readConfig(storage, join(path, TOKENIZER_CONFIG)) : {};
   if (config.format === "foreword-bpe-1") return await loadBpe(storage, path);
   if (config.format === "foreword-byte-bpe-1") return await loadByteBpe(storage, path);
   // The original files first: a tokenizer.json beside GPT-1's says how transformers splits, which is not how GPT-1 did.
@@ -103,7 +103,9 @@ async function open(storage: Storage, path: string, type?: VocabularyType): Prom
 /** Whether a folder holds any of the files that {@link openTokenizer} looks for. */
 export async function holdsTokenizer(storage: Storage, folder: string): Promise<boolean> {
   const pairs = [GPT1_FILES, ...PAIRS].flatMap((names) => Object.values(names) as string[]);
-  const files = [CONFIG, HUGGING_FACE, VOCABULARY, ...pairs].map((name) => storage.stat(join(folder, name)));
+  const files = [TOKENIZER_CONFIG, HUGGING_FACE, VOCABULARY, ...pairs].map((name) =>
+    storage.stat(join(folder, name))
+  );
   return (await Promise.all(files)).some((file) => file !== null);
 }
 
@@ -118,7 +120,7 @@ export async function saveTokenizer(
 ): Promise<void> {
   if (tokenizer.kind === "word-bpe") return await saveBpe(storage, folder, tokenizer);
   if (tokenizer.kind === "byte-bpe") return await saveByteBpe(storage, folder, tokenizer);
-  for (const other of [CONFIG, ...Object.values(GPT1_FILES)]) {
+  for (const other of [TOKENIZER_CONFIG, ...Object.values(GPT1_FILES)]) {
     if (await storage.stat(join(folder, other)) === null) continue;
     throw new RangeError(
       `Cannot save the tokenizer in ${storage.describe(folder)}: it holds ${other} of another one; ` +

@@ -7,6 +7,9 @@ import { firstInvalid } from "./corpus.ts";
 
 const VERSION_LINE = "#version: 0.2";
 
+/** The file beside a vocabulary that says the rest; other programs have one of this name too. */
+export const TOKENIZER_CONFIG = "tokenizer_config.json";
+
 /** The names of the two vocabulary files in their folder. */
 export interface BpeFileNames {
   /** Token -> id, JSON. */
@@ -39,6 +42,32 @@ export async function firstPresent(
   const wanted = candidates.map((names) => `${names.encoder} + ${names.merges}`).join(" or ");
   throw new NotFound(`Cannot load a tokenizer from ${storage.describe(folder)}: it does not hold ${wanted}`);
 }
+
+/** The tokens, in id order, and the merges of a pair of files. Rejects as {@link readText} and with `SyntaxError`. */
+export async function readPair(
+  storage: Storage,
+  folder: string,
+  names: BpeFileNames,
+): Promise<{ tokens: string[]; merges: [string, string][] }> {
+  const [encoder, merges] = [join(folder, names.encoder), join(folder, names.merges)];
+  const texts = [await readText(storage, encoder), await readText(storage, merges)];
+  const pairs = parseMerges(texts[1], storage.describe(merges));
+  return { tokens: parseEncoder(texts[0], storage.describe(encoder)), merges: pairs };
+}
+
+/** Throws `SyntaxError` unless a tokenizer is the one that was saved. */
+export function requireFingerprint(where: string, saved: string, found: string): void {
+  if (saved === found) return;
+  throw new SyntaxError(
+    `Cannot load the tokenizer in ${where}: ${TOKENIZER_CONFIG} has fingerprint ${
+      saved.slice(0, 12)
+    }… but the ` +
+      `files have ${found.slice(0, 12)}…; they were changed after saving, or mixed up`,
+  );
+}
+
+/** Whether a token that no merge makes is written like a special one: `<|…|>`, `[MASK]`. */
+export const looksSpecial = (token: string): boolean => /^(<.+>|\[.+\])$/.test(token);
 
 /** The text of a file. Rejects with `SyntaxError`, naming the line, if it is not UTF-8. */
 export async function readText(storage: Storage, path: string): Promise<string> {

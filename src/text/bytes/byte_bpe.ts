@@ -3,7 +3,7 @@
 // (src/text/wasm/), or by plain TypeScript (reference.ts) where WebAssembly is missing. Files are in files.ts.
 
 import { sha256 } from "../digest.ts";
-import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
+import { encoderAtBlanks } from "../encoder_at_blanks.ts";
 import type { Decoder, Tokenizer } from "../tokenizer.ts";
 import { classTable } from "../wasm/classes.ts";
 import { type Coder, createCoder } from "../wasm/coder.ts";
@@ -114,7 +114,7 @@ export async function createByteBpe(
     encode: (text, options) => Array.from(encodeText(text, options)),
     encodeText,
     encodeBytes,
-    encoder: () => encoderAtCuts((text) => encodeText(text), beforeLastBlank),
+    encoder: () => encoderAtBlanks((text) => encodeText(text)),
     decode: (ids) => lenient().decode(decodeBytes(ids)),
     decodeBytes,
     decoder,

@@ -9,11 +9,13 @@ import {
   encoderText,
   firstPresent,
   join,
+  looksSpecial,
   mergesText,
-  parseEncoder,
   parseJson,
-  parseMerges,
+  readPair,
   readText,
+  requireFingerprint,
+  TOKENIZER_CONFIG,
   withLine,
 } from "../vocabulary_files.ts";
 import { type ByteBpe, type ByteBpeOptions, createByteBpe } from "./byte_bpe.ts";
@@ -24,8 +26,7 @@ export const GPT2_FILES: BpeFileNames = { encoder: "encoder.json", merges: "voca
 /** The names that the same two files have in transformers. */
 export const TRANSFORMERS_FILES: BpeFileNames = { encoder: "vocab.json", merges: "merges.txt" };
 
-const CONFIG = "tokenizer_config.json", FORMAT = "foreword-byte-bpe-1";
-const LOOKS_SPECIAL = /^(<.+>|\[.+\])$/;
+const FORMAT = "foreword-byte-bpe-1";
 
 /** Writes a tokenizer to a folder, which is created if missing. */
 export async function saveByteBpe(
@@ -41,7 +42,7 @@ export async function saveByteBpe(
   await write(names.encoder, encoderText(tokens));
   await write(names.merges, mergesText(merges));
   const config = { format: FORMAT, special: [...special.keys()], vocabSize, fingerprint };
-  await write(CONFIG, `${JSON.stringify(config, null, 2)}\n`);
+  await write(TOKENIZER_CONFIG, `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /**
@@ -63,17 +64,9 @@ export async function loadByteBpe(
   { names, ...options }: ByteBpeOptions & { readonly names?: BpeFileNames } = {},
 ): Promise<ByteBpe> {
   const found = await firstPresent(storage, folder, names ? [names] : [GPT2_FILES, TRANSFORMERS_FILES]);
-  const where = storage.describe(folder), inFolder = (name: string) => join(folder, name);
-  const merges = parseMerges(
-    await readText(storage, inFolder(found.merges)),
-    storage.describe(inFolder(found.merges)),
-  );
-  const tokens = parseEncoder(
-    await readText(storage, inFolder(found.encoder)),
-    storage.describe(inFolder(found.encoder)),
-  );
-  const config = await readConfig(storage, inFolder(CONFIG));
-  const special = config?.special ?? unmade(tokens, merges).filter((token) => LOOKS_SPECIAL.test(token));
+  const where = storage.describe(folder), { tokens, merges } = await readPair(storage, folder, found);
+  const config = await readConfig(storage, join(folder, TOKENIZER_CONFIG));
+  const special = config?.special ?? unmade(tokens, merges).filter(looksSpecial);
   let tokenizer: ByteBpe;
   try {
     tokenizer = await createByteBpe({ tokens, merges, special }, options);
@@ -84,14 +77,7 @@ export async function loadByteBpe(
     }
     throw error;
   }
-  if (config && config.fingerprint !== tokenizer.fingerprint) {
-    throw new SyntaxError(
-      `Cannot load the tokenizer in ${where}: ${CONFIG} has fingerprint ${
-        config.fingerprint.slice(0, 12)
-      }… but ` +
-        `the files have ${tokenizer.fingerprint.slice(0, 12)}…; they were changed after saving, or mixed up`,
-    );
-  }
+  if (config) requireFingerprint(where, config.fingerprint, tokenizer.fingerprint);
   return tokenizer;
 }
 

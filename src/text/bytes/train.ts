@@ -2,25 +2,17 @@
 // ../training/word_counts.ts, learning merges in ../training/byte_merges.ts.
 
 import { learnByteMerges } from "../training/byte_merges.ts";
-import { checkTraining, countWords, type Spill } from "../training/word_counts.ts";
+import { checkTraining, countWords, type TrainingOptions } from "../training/word_counts.ts";
 import { type ByteBpe, createByteBpe } from "./byte_bpe.ts";
 import { BYTE_ORDER, toPrintable } from "./printable.ts";
 import { splitGpt2 } from "./split.ts";
 
 /** How to train a byte-level tokenizer. */
-export interface ByteBpeTraining {
+export interface ByteBpeTraining extends TrainingOptions {
   /** Number of ids in the result: 256 bytes, the merges, the special tokens. */
   readonly vocabSize: number;
   /** Tokens with ids of their own, the last ones; the texts are cut at them. Default `["<|endoftext|>"]`. */
   readonly special?: readonly string[];
-  /** Pairs seen less often than this are not merged. Default 2. */
-  readonly minFrequency?: number;
-  /** Where counts of words go that do not fit into memory. Without it, all are held in memory. */
-  readonly spill?: Spill;
-  /** Called now and then with the merges made and wanted. */
-  readonly onProgress?: (progress: { readonly made: number; readonly of: number }) => void;
-  /** Stops training; the promise then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -51,13 +43,8 @@ export async function trainByteBpe(
       `Cannot train a vocabulary of ${vocabSize} tokens: bytes and special tokens alone take ${smallest}; ask for more`,
     );
   }
-  async function* groups(): AsyncGenerator<Iterable<string>> {
-    for await (const text of documents) {
-      signal?.throwIfAborted();
-      for (const part of cutAt(text, special)) yield splitGpt2(part);
-    }
-  }
-  const { words } = await countWords(groups(), spill);
+  const split = (text: string): string[] => cutAt(text, special).flatMap(splitGpt2);
+  const { words } = await countWords(documents, split, { spill, signal });
   if (words.size === 0) throw new RangeError("Cannot train a tokenizer: the documents hold no words");
   const learned = await learnByteMerges(words, { wanted, minFrequency, onProgress, signal });
   if (learned.length < wanted) {

@@ -11,16 +11,17 @@ import { type PretokenizerName, pretokenizers } from "../pretokenizers.ts";
 import {
   encoderText,
   join,
+  looksSpecial,
   mergesText,
-  parseEncoder,
   parseJson,
-  parseMerges,
+  readPair,
   readText,
+  TOKENIZER_CONFIG,
 } from "../vocabulary_files.ts";
 import { createWordBpe, type WordBpeDescription } from "./description.ts";
 import { parseTokenizerJson } from "./read.ts";
 
-const HUGGING_FACE = "tokenizer.json", CONFIG = "tokenizer_config.json";
+const HUGGING_FACE = "tokenizer.json";
 /** Where tokenizer_config.json says how words are split; transformers passes over it. */
 const SPLIT = "foreword_pretokenizer";
 
@@ -48,13 +49,12 @@ export async function openPublishedTokenizer(
     : null;
   let found: WordBpeDescription | null = described?.kind === "word-bpe" ? described : null;
   if (pair) {
-    const [encoder, merges] = [pair.encoder, pair.merges].map((name) => join(folder, name));
-    const tokens = parseEncoder(await readText(storage, encoder), storage.describe(encoder));
+    const { tokens, merges } = await readPair(storage, folder, pair);
     const words = { kind: "word-bpe", added: [], unknown: UNKNOWN, pretokenizer: "bert" } as const;
     if (tokens.some((token) => token.endsWith(END))) {
-      const pairs = parseMerges(await readText(storage, merges), storage.describe(merges));
-      requireMade(tokens, pairs, storage.describe(encoder), storage.describe(merges));
-      found = { ...found ?? words, tokens, merges: pairs };
+      const [encoder, file] = [pair.encoder, pair.merges].map((name) => storage.describe(join(folder, name)));
+      requireMade(tokens, merges, encoder, file);
+      found = { ...found ?? words, tokens, merges };
     }
   }
   if (!found) return await openTokenizer(storage, folder);
@@ -73,7 +73,7 @@ function requireMade(
   const made = new Set(merges.map((pair) => pair.join("")));
   const unmade = tokens.find((token) => {
     const spelled = token.endsWith(END) ? token.slice(0, -END.length) : token;
-    return [...spelled].length > 1 && !made.has(token) && !/^(<.+>|\[.+\])$/.test(token);
+    return [...spelled].length > 1 && !made.has(token) && !looksSpecial(token);
   });
   if (unmade === undefined) return;
   throw new SyntaxError(
@@ -88,7 +88,7 @@ const isReleased = (tokens: readonly string[]): boolean =>
   tokens.length === 40478 && tokens[477] === "th" && tokens[40476] === `bachelorette${END}`;
 
 async function saidSplit(storage: Storage, folder: string): Promise<PretokenizerName | null> {
-  const path = join(folder, CONFIG);
+  const path = join(folder, TOKENIZER_CONFIG);
   if (await storage.stat(path) === null) return null;
   const where = storage.describe(path), name = parseJson(await readText(storage, path), where)[SPLIT];
   if (name === undefined) return null;
@@ -122,7 +122,7 @@ export async function writePublishedTokenizer(
     model_max_length: context,
     ...(words ? { unk_token: UNKNOWN, [SPLIT]: words.pretokenizer } : {}),
   };
-  await write(CONFIG, `${JSON.stringify(config, null, 2)}\n`);
+  await write(TOKENIZER_CONFIG, `${JSON.stringify(config, null, 2)}\n`);
 }
 
 /** Writes a tokenizer of GPT-1's kind under the release's names, into a folder that exists. `SyntaxError` for others. */
@@ -140,5 +140,5 @@ export async function writeReleasedTokenizer(
     storage.write(join(folder, name), [new TextEncoder().encode(text)]);
   await write(GPT1_FILES.encoder, encoderText(tokenizer.tokens));
   await write(GPT1_FILES.merges, mergesText(tokenizer.merges));
-  await write(CONFIG, `${JSON.stringify({ [SPLIT]: tokenizer.pretokenizer }, null, 2)}\n`);
+  await write(TOKENIZER_CONFIG, `${JSON.stringify({ [SPLIT]: tokenizer.pretokenizer }, null, 2)}\n`);
 }

@@ -3,6 +3,7 @@
 // is decided in filters.ts.
 
 import { NotFound, type Storage } from "../../core/storage.ts";
+import { filesIn } from "../corpus.ts";
 import { fileBytes, gunzip, lines, utf8 } from "./byte_streams.ts";
 
 /** How the documents of a file are written. */
@@ -69,16 +70,10 @@ export async function findSources(
     );
   }
   const sources: CorpusSource[] = [];
-  const walk = async (folder: string): Promise<void> => {
-    for (const { name, kind, bytes } of await storage.list(folder)) {
-      if (name.startsWith(".")) continue;
-      const inside = folder === "" || folder.endsWith("/") ? folder + name : `${folder}/${name}`;
-      const source = kind === "file" ? sourceOf(inside, bytes) : null;
-      if (source) sources.push(source);
-      if (kind === "folder") await walk(inside);
-    }
-  };
-  await walk(path);
+  for await (const file of filesIn(storage, path)) {
+    const source = sourceOf(file.path, file.bytes);
+    if (source) sources.push(source);
+  }
   if (sources.length > 0) return sources;
   throw new RangeError(
     `Cannot use ${where}: no file in it ends in ${

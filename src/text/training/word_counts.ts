@@ -16,6 +16,20 @@ export interface Spill {
   readonly words?: number;
 }
 
+/** What every trainer of a vocabulary is told. */
+export interface TrainingOptions {
+  /** Number of ids in the result. */
+  readonly vocabSize: number;
+  /** Pairs seen less often than this are not merged. Default 2. */
+  readonly minFrequency?: number;
+  /** Where counts of words go that do not fit into memory. Without it, all are held in memory. */
+  readonly spill?: Spill;
+  /** Called now and then with the merges made and wanted; a WordPiece counts all its tokens. */
+  readonly onProgress?: (progress: { readonly made: number; readonly of: number }) => void;
+  /** Stops training; the promise then rejects with the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
 /** What was counted. */
 export interface WordCounts {
   /** Words and their occurrences, in no particular order. */
@@ -38,17 +52,19 @@ type Entry = readonly [word: string, count: number];
 
 const WORDS = 4_000_000, LINES = 4096, PIECE = 2 ** 20;
 
-/** Counts all words of `groups`. Without `spill` everything stays in memory. */
-export async function countWords(
-  groups: AsyncIterable<Iterable<string>>,
-  spill?: Spill,
+/** Counts all words of some documents. Without `spill` everything stays in memory. */
+export async function countWords<T>(
+  documents: Iterable<T> | AsyncIterable<T>,
+  wordsOf: (document: T) => Iterable<string>,
+  { spill, signal }: { readonly spill?: Spill | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<WordCounts> {
   const most = spill ? spill.words ?? WORDS : Infinity, shards: string[] = [];
   if (!(most >= 1)) throw new RangeError(`Cannot hold ${most} words in memory: give at least 1`);
   let words = new Map<string, number>();
   try {
-    for await (const group of groups) {
-      for (const word of group) {
+    for await (const document of documents) {
+      signal?.throwIfAborted();
+      for (const word of wordsOf(document)) {
         words.set(word, (words.get(word) ?? 0) + 1);
         if (words.size < most) continue;
         shards.push(await writeShard(spill!, shards.length, words));

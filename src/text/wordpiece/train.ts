@@ -4,29 +4,21 @@
 // program leaves the order to chance, here it is fixed: continuing characters by code point, then lower ids first.
 
 import { learnMerges, Speller } from "../training/merges.ts";
-import { checkTraining, countWords, type Spill } from "../training/word_counts.ts";
+import { checkTraining, countWords, type TrainingOptions } from "../training/word_counts.ts";
 import { type BasicOptions, basicWords } from "./basic.ts";
 import { BERT_SPECIALS, CONTINUATION, type SpecialTokens } from "./vocabulary.ts";
 import { createWordPiece, type WordPieceTokenizer } from "./wordpiece.ts";
 
 /** How to train a WordPiece tokenizer. */
-export interface WordPieceTraining extends BasicOptions {
+export interface WordPieceTraining extends BasicOptions, TrainingOptions {
   /** Number of ids in the result: special tokens, characters, continuing characters, merged pieces. */
   readonly vocabSize: number;
-  /** Pairs seen less often than this are not merged. Default 2. */
-  readonly minFrequency?: number;
   /** Most different characters to keep, the most frequent ones; others count as not there. Default 1000. */
   readonly alphabet?: number;
   /** The special tokens, which get the first ids: pad, unknown, classify, separator, mask. */
   readonly special?: SpecialTokens;
   /** Words of more code points than this are left out, since they are unknown whatever is learned. Default 200. */
   readonly maxWordLength?: number;
-  /** Called now and then with the tokens so far and those wanted. */
-  readonly onProgress?: (progress: { readonly made: number; readonly of: number }) => void;
-  /** Where counts of words go that do not fit into memory. Without it, all are held in memory. */
-  readonly spill?: Spill;
-  /** Stops training; the promise then rejects with the signal's reason. */
-  readonly signal?: AbortSignal;
 }
 
 /**
@@ -56,13 +48,7 @@ export async function trainWordPiece(
       if (text.length <= maxWordLength || [...text].length <= maxWordLength) yield text;
     }
   }
-  async function* groups(): AsyncGenerator<Iterable<string>> {
-    for await (const document of documents) {
-      signal?.throwIfAborted();
-      yield wordsOf(document);
-    }
-  }
-  const { words: frequency } = await countWords(groups(), training.spill);
+  const { words: frequency } = await countWords(documents, wordsOf, training);
   if (frequency.size === 0) throw new RangeError("Cannot train a tokenizer: the documents hold no words");
 
   const { pad, unknown, classify, separator, mask } = special;

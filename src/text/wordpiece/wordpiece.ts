@@ -7,7 +7,7 @@ import { cached } from "../cached.ts";
 import { createChunkCoder } from "../chunk_coder.ts";
 import { unknownId } from "../coding_errors.ts";
 import { sha256 } from "../digest.ts";
-import { beforeLastBlank, encoderAtCuts } from "../encoder_at_cuts.ts";
+import { encoderAtBlanks } from "../encoder_at_blanks.ts";
 import type { Decoder, IdArray, Tokenizer } from "../tokenizer.ts";
 import { asList } from "../wasm/decode_ids.ts";
 import { IdBuffer } from "../wasm/id_buffer.ts";
@@ -219,7 +219,7 @@ export async function createWordPiece(
     fingerprint,
     encode: (text, reading) => Array.from(encodeText(text, reading)),
     encodeText,
-    encoder: () => encoderAtCuts(encodeText, beforeLastBlank),
+    encoder: () => encoderAtBlanks(encodeText),
     trace,
     decode,
     decoder,

@@ -1,18 +1,15 @@
-// An encoder for tokenizers that look no further than a place where a text can be cut: what comes before such a place is
-// encoded, the rest waits for what follows.
+// An encoder for tokenizers whose pieces begin anew at a blank that follows something else: what comes before the last
+// such place is encoded, the rest waits for what follows.
 
 import type { Encoder } from "./tokenizer.ts";
 
-/** `lastCut` gives the last place where encoding both parts alone gives the ids of the whole; 0 if there is none. */
-export function encoderAtCuts(
-  encode: (text: string) => ArrayLike<number>,
-  lastCut: (text: string) => number,
-): Encoder {
+/** For an `encode` whose pieces never reach over a blank from what stands before it. */
+export function encoderAtBlanks(encode: (text: string) => ArrayLike<number>): Encoder {
   let rest = "";
   return {
     push(text) {
       rest += text;
-      const cut = lastCut(rest);
+      const cut = beforeLastBlank(rest);
       if (cut === 0) return [];
       const ready = rest.slice(0, cut);
       rest = rest.slice(cut);
@@ -28,8 +25,8 @@ export function encoderAtCuts(
 
 const BLANK = /\s|[^\x20-\x84\x86-\u{10ffff}]/u; // white space by any definition, and controls
 
-/** The last place before a blank and behind something else. No piece of any split reaches over it. */
-export function beforeLastBlank(text: string): number {
+/** The last place before a blank and behind something else; 0 if there is none. */
+function beforeLastBlank(text: string): number {
   for (let at = text.length - 1; at > 0; at--) {
     const unit = text.charCodeAt(at);
     if ((unit === 0x20 || unit === 0x0a) && !BLANK.test(text[at - 1])) return at;
