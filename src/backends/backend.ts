@@ -27,20 +27,30 @@ export interface Store {
 export interface Program {
   /** What it runs. */
   readonly plan: Plan;
-  /** Runs once. Runs of one device are queued. */
-  run(feeds: Feeds): Promise<Results>;
+  /**
+   * Runs once. Runs of one device are queued, and their results come in the order of the runs: one need not be awaited
+   * before the next (see `Device.ahead`).
+   *
+   * @param wanted Outputs to hand back; all unless given. What is not asked for need not be copied.
+   */
+  run(feeds: Feeds, wanted?: readonly string[]): Promise<Results>;
   /** Gives back what the program holds. */
   free(): void;
 }
 
 /** A place to compute. */
 export interface Device extends Disposable {
-  /** Which backend, for `--device` and checkpoints: "wasm", "reference". */
+  /** Which backend, for `--device` and checkpoints: "wasm", "webgpu", "reference". */
   readonly kind: string;
   /** One line for people: build, threads, bytes. */
   readonly description: string;
   /** Threads that share out the work, the calling one included. */
   readonly threads: number;
+  /**
+   * Runs worth having under way before the result of the first is awaited. 1 where a result costs nothing to read; more on
+   * a GPU, where reading back takes longer than a small step.
+   */
+  readonly ahead: number;
   /** Most bytes that pages and programs may take, as `plannedBytes` counts them. */
   readonly capacity: number;
   /** A store with zeroed pages of the given bytes. */

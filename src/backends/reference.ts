@@ -46,6 +46,7 @@ export function openReference({ watch }: { watch?: Watch } = {}): Device {
     kind: "reference",
     description: "float64 reference, 1 thread",
     threads: 1,
+    ahead: 1,
     capacity: Infinity,
     createStore: (pages) => new ReferenceStore(pages),
     load: (plan, store) => load(plan, store as ReferenceStore, watch),
@@ -79,7 +80,7 @@ function load(plan: Plan, store: ReferenceStore, watch?: Watch): Program {
   return {
     plan,
     free: () => {},
-    run(feeds) {
+    run(feeds, wanted) {
       checkFeeds(plan, feeds);
       region.fill(NaN);
       for (const { name, at } of inputs) at.set(feeds[name]);
@@ -87,9 +88,11 @@ function load(plan: Plan, store: ReferenceStore, watch?: Watch): Program {
         op.reference(inputs, outputs, dims, floats);
         watch?.(i, outputs);
       });
-      const copies = outputs.map((
-        { name, at, dtype },
-      ) => [name, dtype === "f32" ? at.slice() : Int32Array.from(at)]);
+      const asked = outputs.filter(({ name }) => wanted?.includes(name) ?? true);
+      const copies = asked.map(({ name, at, dtype }) => [
+        name,
+        dtype === "f32" ? at.slice() : Int32Array.from(at),
+      ]);
       return Promise.resolve(Object.fromEntries(copies));
     },
   };

@@ -106,6 +106,7 @@ const tiles = new Map<string, TileName>();
 
 class WasmDevice implements Device {
   readonly kind = "wasm";
+  readonly ahead = 1;
   readonly description: string;
   readonly capacity: number;
   #queue: Promise<unknown> = Promise.resolve();
@@ -173,7 +174,7 @@ class WasmDevice implements Device {
       dtype === "f32"
         ? this.memory.floats(address(buffer), sizeOf(shape))
         : this.memory.ints(address(buffer), sizeOf(shape));
-    const run = async (feeds: Feeds): Promise<Results> => {
+    const run = async (feeds: Feeds, wanted?: readonly string[]): Promise<Results> => {
       if (this.#closed) throw new Error(`Cannot run ${plan.name}: the device is closed`);
       if (freed) throw new Error(`Cannot run ${plan.name}: the program was freed; load the plan again`);
       this.#running = true;
@@ -181,7 +182,8 @@ class WasmDevice implements Device {
       if (this.poison) this.memory.floats(this.#region!.address, this.#region!.bytes / BYTES).fill(NaN);
       for (const port of plan.inputs) view(port).set(feeds[port.name]);
       await this.#replay(id, steps, plan.name);
-      return Object.fromEntries(plan.outputs.map((port) => [port.name, view(port).slice()]));
+      const outputs = plan.outputs.filter(({ name }) => wanted?.includes(name) ?? true);
+      return Object.fromEntries(outputs.map((port) => [port.name, view(port).slice()]));
     };
     const release = (): void => {
       if (freed) return;
@@ -191,9 +193,9 @@ class WasmDevice implements Device {
     };
     return {
       plan,
-      run: (feeds) => {
+      run: (feeds, wanted) => {
         checkFeeds(plan, feeds);
-        const result = this.#queue.then(() => run(feeds)).finally(() => this.#running = false);
+        const result = this.#queue.then(() => run(feeds, wanted)).finally(() => this.#running = false);
         this.#queue = result.catch(() => {});
         return result;
       },

@@ -1,0 +1,207 @@
+// Buffers of a GPU device: made, counted and destroyed here, with the errors that go with it. Temporaries of all programs
+// share slots, ranked by size, because one program runs at a time: the first slot of a plan is the largest of every plan.
+
+import { OutOfMemory } from "../backend.ts";
+
+const align = (bytes: number): number => Math.max(256, Math.ceil(bytes / 256) * 256);
+
+/** The device went away. Training can go on from its last checkpoint on a device that is opened anew. */
+export class DeviceLost extends Error {
+  /** Always `"DeviceLost"`. */
+  override readonly name = "DeviceLost";
+}
+
+/** The buffers of one device. */
+export class Memory {
+  /** Bytes of all buffers now. */
+  bytes = 0;
+  /** How often a slot was replaced; programs bound before must bind again. */
+  version = 0;
+  readonly slots: GPUBuffer[] = [];
+  #scratch: GPUBuffer | null = null;
+  #failure: Error | null = null;
+  readonly #pending = new Set<Promise<unknown>>();
+
+  constructor(readonly device: GPUDevice, readonly capacity: number, poison: boolean) {
+    this.#poison = poison;
+    device.lost.then(({ reason, message }) => {
+      if (reason === "destroyed") return;
+      this.fail(
+        new DeviceLost(
+          `The GPU device was lost (${
+            message || reason
+          }): open the device again and resume from the last checkpoint`,
+        ),
+      );
+    });
+    device.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      this.fail(new Error(`The GPU refused a command: ${error.message}`));
+    });
+  }
+
+  readonly #poison: boolean;
+
+  /** Remembers the first error; everything that waits for the device rejects with it from then on. */
+  fail(error: Error): void {
+    this.#failure ??= error;
+  }
+
+  /** Waits for the checks of all buffers and pipelines made so far. Throws what was wrong with one. */
+  async settled(): Promise<void> {
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Runs something that makes GPU objects; what WebGPU finds wrong with them is thrown by `settled`. */
+  checked<T>(what: string, make: () => T): T {
+    this.device.pushErrorScope("validation");
+    this.device.pushErrorScope("out-of-memory");
+    try {
+      return make();
+    } finally {
+      this.#expect(this.device.popErrorScope(), (message) =>
+        new OutOfMemory(
+          `The GPU has no room for ${what} (${
+            showMiB(this.bytes)
+          } are in use): use smaller batches, --recompute or a ` +
+            `smaller model. It says: ${message}`,
+        ));
+      this.#expect(
+        this.device.popErrorScope(),
+        (message) => new Error(`The GPU refused ${what}: ${message}`),
+      );
+    }
+  }
+
+  #expect(scope: Promise<GPUError | null>, error: (message: string) => Error): void {
+    const check = scope.then((found) => {
+      if (found) this.fail(error(found.message));
+    }, (reason) => this.fail(reason)).finally(() => this.#pending.delete(check));
+    this.#pending.add(check);
+  }
+
+  /** A zeroed buffer for storage. Throws `OutOfMemory` for more than the device takes in one buffer or in all. */
+  create(bytes: number, what: string, usage: number = GPUBufferUsage.STORAGE): GPUBuffer {
+    if (this.#failure) throw this.#failure;
+    const size = align(bytes), { maxBufferSize } = this.device.limits;
+    if (size > maxBufferSize) {
+      throw new OutOfMemory(
+        `Cannot make ${what} of ${showMiB(size)}: a buffer of this device has at most ${
+          showMiB(maxBufferSize)
+        } ` +
+          `(maxBufferSize); use smaller batches or a smaller model`,
+      );
+    }
+    if (this.bytes + size > this.capacity) {
+      throw new OutOfMemory(
+        `Cannot make ${what} of ${showMiB(size)}: ${showMiB(this.bytes)} of ${
+          showMiB(this.capacity)
+        } are in use`,
+      );
+    }
+    const buffer = this.checked(`${what} of ${showMiB(size)}`, () =>
+      this.device.createBuffer({
+        label: what,
+        size,
+        usage: usage | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+      }));
+    this.bytes += size;
+    return buffer;
+  }
+
+  /** A buffer that is read on the host. */
+  staging(bytes: number, what: string): GPUBuffer {
+    const size = align(bytes);
+    this.bytes += size;
+    return this.checked(
+      what,
+      () =>
+        this.device.createBuffer({
+          label: what,
+          size,
+          usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+        }),
+    );
+  }
+
+  /** Gives a buffer back; work that was submitted still sees it. */
+  destroy(buffer: GPUBuffer): void {
+    this.bytes -= buffer.size;
+    buffer.destroy();
+  }
+
+  /** Copies bytes out. */
+  async read(buffer: GPUBuffer, offset: number, bytes: number): Promise<ArrayBuffer> {
+    await this.settled();
+    const staging = this.staging(bytes, "reading back");
+    try {
+      const encoder = this.device.createCommandEncoder();
+      if (bytes > 0) encoder.copyBufferToBuffer(buffer, offset, staging, 0, bytes);
+      this.device.queue.submit([encoder.finish()]);
+      return await this.mapped(staging, bytes);
+    } finally {
+      this.destroy(staging);
+    }
+  }
+
+  /** What a staging buffer holds once the GPU has come to it. */
+  async mapped(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (error) {
+      await this.settled();
+      throw error;
+    }
+    const copy = staging.getMappedRange(0, Math.max(4, bytes)).slice(0, bytes);
+    staging.unmap();
+    await this.settled();
+    return copy;
+  }
+
+  /** Copies bytes in, in the order of the queue. */
+  async write(buffer: GPUBuffer, offset: number, data: Float32Array<ArrayBuffer>): Promise<void> {
+    await this.settled();
+    this.device.queue.writeBuffer(buffer, offset, data);
+  }
+
+  /** Makes the shared slots as large as a plan needs them. Sizes by rank, largest first. */
+  reserve(sizes: readonly number[], scratch: number, user: string): void {
+    sizes.forEach((bytes, rank) => {
+      const slot = this.slots[rank];
+      if (slot && slot.size >= align(bytes)) return;
+      this.slots[rank] = this.#replace(slot, bytes, `temporaries of ${user}`);
+    });
+    if (scratch > (this.#scratch?.size ?? 0)) {
+      this.#scratch = this.#replace(this.#scratch, scratch, `scratch of ${user}`);
+    }
+  }
+
+  /** What kernels share between their launches. */
+  get scratch(): GPUBuffer {
+    return this.#scratch ??= this.create(256, "scratch");
+  }
+
+  #replace(old: GPUBuffer | null | undefined, bytes: number, what: string): GPUBuffer {
+    if (old) this.destroy(old);
+    this.version++;
+    return this.create(bytes, what);
+  }
+
+  /** Fills temporaries with NaN, for tests: reading what nobody wrote shows. */
+  poison(): void {
+    if (!this.#poison) return;
+    for (const buffer of [...this.slots, this.scratch]) {
+      this.device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
+    }
+  }
+
+  /** Destroys what is shared. */
+  free(): void {
+    for (const buffer of [...this.slots, ...(this.#scratch ? [this.#scratch] : [])]) this.destroy(buffer);
+    this.slots.length = 0;
+    this.#scratch = null;
+  }
+}
+
+const showMiB = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MiB`;

@@ -1,0 +1,223 @@
+// A plan made ready for the GPU. Everything is created in the constructor or when shared slots have moved: pipelines, bind
+// groups, uniforms, upload and readback buffers. A run writes its inputs, encodes the launches, copies the outputs to a
+// readback buffer and submits; the results come when the GPU has come to them, so several runs may be under way.
+
+import { sizeOf } from "../../core/shape.ts";
+import type { Plan, Port } from "../../graph/plan.ts";
+import { checkFeeds, type Feeds, type Program, type Results } from "../backend.ts";
+import type { GpuLimits } from "./kernel.ts";
+import { bytesOf, launchesOf, type PlannedLaunch, scratchBytes, slotBytes, workOf } from "./launches.ts";
+import type { Memory } from "./memory.ts";
+import { shaderModule, type TensorPlace, writeSizes } from "./module.ts";
+import type { Pipelines } from "./pipelines.ts";
+import type { Queue } from "./queue.ts";
+import type { GpuStore } from "./store.ts";
+
+const align = (bytes: number): number => Math.ceil(bytes / 256) * 256;
+
+/** What programs of a device share. */
+export interface Shared {
+  readonly memory: Memory;
+  readonly pipelines: Pipelines;
+  readonly queue: Queue;
+  readonly limits: GpuLimits;
+}
+
+interface Bound {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+  readonly work: number;
+}
+
+/** A plan on the GPU. */
+export class GpuProgram implements Program {
+  readonly #launches: readonly PlannedLaunch[];
+  readonly #constants: (GPUBuffer | null)[];
+  readonly #uniforms: GPUBuffer;
+  readonly #upload: GPUBuffer;
+  readonly #slots: readonly number[]; // bytes, by rank
+  readonly #rankOf: readonly number[]; // of each slot of the plan
+  readonly #scratch: number;
+  #bound: readonly Bound[] = [];
+  #version = -1;
+  #idle: GPUBuffer[] = []; // readback buffers that no run is using
+  #freed = false;
+
+  constructor(readonly plan: Plan, readonly store: GpuStore, readonly shared: Shared) {
+    const { memory, limits } = shared, { name, buffers } = plan;
+    this.#launches = launchesOf(plan, limits);
+    this.#scratch = scratchBytes(this.#launches);
+    const bytes = slotBytes(plan),
+      order = bytes.map((_, slot) => slot).toSorted((a, b) => bytes[b] - bytes[a]);
+    this.#slots = order.map((slot) => bytes[slot]).filter((size) => size > 0);
+    this.#rankOf = bytes.map((_, slot) => order.indexOf(slot));
+    this.#constants = buffers.map((buffer) => {
+      if (buffer.kind !== "constant") return null;
+      const made = memory.create(buffer.bytes, `a constant of ${name}`);
+      const data = buffer.dtype === "f32" ? Float32Array.from(buffer.data) : Int32Array.from(buffer.data);
+      memory.device.queue.writeBuffer(made, 0, data);
+      return made;
+    });
+    this.#uniforms = this.#writeUniforms();
+    this.#upload = memory.create(this.#portsBytes(plan.inputs), `the inputs of ${name}`);
+    this.#bind();
+  }
+
+  // Blocks at multiples of 256 bytes, as every device takes them.
+  #writeUniforms(): GPUBuffer {
+    const { memory } = this.shared, size = 256 * Math.max(1, this.#launches.length);
+    const view = new DataView(new ArrayBuffer(size));
+    this.#launches.forEach(({ sizes }, i) => writeSizes(view, 256 * i, sizes));
+    const buffer = memory.create(size, `the sizes of ${this.plan.name}`, GPUBufferUsage.UNIFORM);
+    memory.device.queue.writeBuffer(buffer, 0, new Uint8Array(view.buffer));
+    return buffer;
+  }
+
+  #portsBytes(ports: readonly Port[]): number {
+    return ports.reduce((sum, port) => sum + align(bytesOf(port)), 0);
+  }
+
+  #place(buffer: number): { buffer: GPUBuffer; offset: number } {
+    const where = this.plan.buffers[buffer], { memory } = this.shared;
+    if (where.kind === "temporary") return { buffer: memory.slots[this.#rankOf[where.slot]], offset: 0 };
+    if (where.kind === "constant") return { buffer: this.#constants[buffer]!, offset: 0 };
+    return { buffer: this.store.buffer(where.place.page), offset: where.place.offset };
+  }
+
+  #bind(): void {
+    const { memory, pipelines, limits } = this.shared, { plan } = this;
+    memory.reserve(this.#slots, this.#scratch, plan.name);
+    if (this.#version === memory.version) return;
+    const buffers: GPUBuffer[] = [],
+      number = (buffer: GPUBuffer): number => {
+        const known = buffers.indexOf(buffer);
+        return known >= 0 ? known : buffers.push(buffer) - 1;
+      };
+    this.#bound = memory.checked(`the program ${plan.name}`, () =>
+      this.#launches.map((launch, i) => {
+        const places = launch.tensors.map(({ name, arg, as, offset = 0, bytes }): TensorPlace => {
+          if (arg === "scratch") {
+            return { buffer: number(memory.scratch), offset, bytes: bytes!, element: as ?? "f32" };
+          }
+          const tensor = launch.args[arg], whole = bytesOf(tensor), place = this.#place(tensor.buffer);
+          const span = bytes ?? whole - offset;
+          if (span > limits.bindingBytes) {
+            throw new RangeError(
+              `Cannot bind ${name} (${tensor.shape}) of ${launch.step.op} in ${launch.step.scope}: ${span} bytes are more ` +
+                `than the ${limits.bindingBytes} of this device (maxStorageBufferBindingSize); use smaller batches`,
+            );
+          }
+          return {
+            buffer: number(place.buffer),
+            offset: place.offset + offset,
+            bytes: span,
+            element: as ?? tensor.dtype,
+          };
+        });
+        const module = shaderModule(launch, places),
+          { pipeline, layout } = pipelines.get(module, launch.name);
+        const entries: GPUBindGroupEntry[] = module.bindings.map(({ buffer, offset, bytes }, binding) => ({
+          binding,
+          resource: { buffer: buffers[buffer], offset, size: Math.ceil(bytes / 16) * 16 },
+        }));
+        if (module.uniform) {
+          entries.push({
+            binding: entries.length,
+            resource: { buffer: this.#uniforms, offset: 256 * i, size: 256 },
+          });
+        }
+        return {
+          pipeline,
+          group: memory.device.createBindGroup({ label: launch.name, layout, entries }),
+          workgroups: launch.workgroups,
+          work: workOf(launch),
+        };
+      }));
+    this.#version = memory.version;
+  }
+
+  async run(
+    feeds: Feeds,
+    wanted: readonly string[] = this.plan.outputs.map(({ name }) => name),
+  ): Promise<Results> {
+    const { plan, shared: { memory, queue } } = this;
+    checkFeeds(plan, feeds);
+    const upload = this.#packed(feeds), outputs = plan.outputs.filter(({ name }) => wanted.includes(name));
+    const bytes = this.#portsBytes(outputs);
+    const readback = await queue.run(() => {
+      if (this.#freed) throw new Error(`Cannot run ${plan.name}: the program was freed; load the plan again`);
+      this.#bind();
+      const readback = bytes === 0 ? null : this.#idle.pop() ??
+        memory.staging(this.#portsBytes(plan.outputs), `the outputs of ${plan.name}`);
+      memory.poison();
+      if (upload.byteLength > 0) memory.device.queue.writeBuffer(this.#upload, 0, new Uint8Array(upload));
+      return { value: readback, ...this.#commands(outputs, readback) };
+    });
+    if (!readback) return {};
+    const data = await memory.mapped(readback, bytes);
+    this.#idle.push(readback);
+    if (this.#freed) this.#drop();
+    let at = 0;
+    return Object.fromEntries(outputs.map((port) => {
+      const length = sizeOf(port.shape), start = at;
+      at += align(bytesOf(port));
+      return [
+        port.name,
+        port.dtype === "f32" ? new Float32Array(data, start, length) : new Int32Array(data, start, length),
+      ];
+    }));
+  }
+
+  // Inputs side by side, in the order of the plan.
+  #packed(feeds: Feeds): ArrayBuffer {
+    const data = new ArrayBuffer(this.#portsBytes(this.plan.inputs));
+    let at = 0;
+    for (const port of this.plan.inputs) {
+      const length = sizeOf(port.shape);
+      const view = port.dtype === "f32"
+        ? new Float32Array(data, at, length)
+        : new Int32Array(data, at, length);
+      view.set(feeds[port.name]);
+      at += align(bytesOf(port));
+    }
+    return data;
+  }
+
+  // The whole run as parts, each an encoder's work and what it is estimated at.
+  #commands(outputs: readonly Port[], readback: GPUBuffer | null) {
+    const encodeInputs = (encoder: GPUCommandEncoder): void => {
+      let at = 0;
+      for (const port of this.plan.inputs) {
+        const { buffer, offset } = this.#place(port.buffer);
+        encoder.copyBufferToBuffer(this.#upload, at, buffer, offset, bytesOf(port));
+        at += align(bytesOf(port));
+      }
+    };
+    const encodeOutputs = (encoder: GPUCommandEncoder): void => {
+      let at = 0;
+      for (const port of outputs) {
+        const { buffer, offset } = this.#place(port.buffer);
+        encoder.copyBufferToBuffer(buffer, offset, readback!, at, bytesOf(port));
+        at += align(bytesOf(port));
+      }
+    };
+    return { before: encodeInputs, launches: this.#bound, after: encodeOutputs };
+  }
+
+  free(): void {
+    if (this.#freed) return;
+    this.#freed = true;
+    this.shared.queue.then(() => this.#drop());
+  }
+
+  #drop(): void {
+    const { memory } = this.shared;
+    for (const buffer of [...this.#constants, ...this.#idle]) if (buffer) memory.destroy(buffer);
+    if (!this.#dropped) { for (const buffer of [this.#uniforms, this.#upload]) memory.destroy(buffer); }
+    this.#constants.length = this.#idle.length = 0;
+    this.#dropped = true;
+  }
+
+  #dropped = false;
+}

@@ -1,0 +1,107 @@
+// Submitting runs in order and by time. A command buffer holds about 50 ms of estimated work, because a longer one freezes a
+// page or trips the driver's watchdog; at most about 100 ms are queued before the next run waits. Estimates become times by
+// a rate that is measured from runs that had the device for themselves. In Deno a wait costs 11 ms, so runs do not wait for
+// each other otherwise.
+
+import type { Memory } from "./memory.ts";
+
+/** Something to dispatch. */
+export interface Dispatch {
+  readonly pipeline: GPUComputePipeline;
+  readonly group: GPUBindGroup;
+  readonly workgroups: readonly [number, number, number];
+  /** Estimated operations. */
+  readonly work: number;
+}
+
+/** A run, encoded when its turn comes. */
+export interface Run<T> {
+  /** Handed back once the run is submitted. */
+  readonly value: T;
+  readonly before: (encoder: GPUCommandEncoder) => void;
+  readonly launches: readonly Dispatch[];
+  readonly after: (encoder: GPUCommandEncoder) => void;
+}
+
+const SUBMIT_MS = 50, QUEUE_MS = 100;
+
+/** The queue of a device. */
+export class Queue {
+  /** Command buffers submitted so far. */
+  submits = 0;
+  #last: Promise<unknown> = Promise.resolve();
+  #queued: { readonly work: number; readonly done: Promise<void> }[] = [];
+  #rate: number; // operations in a millisecond
+
+  constructor(readonly memory: Memory, software: boolean) {
+    this.#rate = software ? 1e6 : 1e9;
+  }
+
+  /** Does something after all that came before was submitted. */
+  then(action: () => void): void {
+    this.#last = this.#last.then(action, action);
+  }
+
+  /** Encodes and submits a run after those before it; resolves once it is submitted. */
+  run<T>(encode: () => Run<T>): Promise<T> {
+    const turn = this.#last.then(async () => {
+      await this.#room();
+      const { value, before, launches, after } = encode();
+      await this.memory.settled();
+      this.#submit(before, launches, after);
+      return value;
+    });
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  // Waits until no more than QUEUE_MS of work is under way.
+  async #room(): Promise<void> {
+    const total = () => this.#queued.reduce((sum, { work }) => sum + work, 0);
+    while (this.#queued.length > 0 && total() > QUEUE_MS * this.#rate) await this.#queued[0].done;
+  }
+
+  #submit(
+    before: Run<unknown>["before"],
+    launches: readonly Dispatch[],
+    after: Run<unknown>["after"],
+  ): void {
+    const { device } = this.memory, limit = SUBMIT_MS * this.#rate, alone = this.#queued.length === 0;
+    const began = performance.now();
+    let encoder = device.createCommandEncoder(), pass: GPUComputePassEncoder | null = null;
+    let held = 0, total = 0;
+    const flush = (): void => {
+      pass?.end();
+      pass = null;
+      device.queue.submit([encoder.finish()]);
+      this.submits++;
+      held = 0;
+    };
+    before(encoder);
+    for (const { pipeline, group, workgroups: [x, y, z], work } of launches) {
+      if (held > 0 && held + work > limit) {
+        flush();
+        encoder = device.createCommandEncoder();
+      }
+      pass ??= encoder.beginComputePass();
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(x, y, z);
+      held += work;
+      total += work;
+    }
+    pass?.end();
+    pass = null;
+    after(encoder);
+    flush();
+    const entry = {
+      work: total,
+      done: device.queue.onSubmittedWorkDone().then(() => {
+        this.#queued = this.#queued.filter((other) => other !== entry);
+        const elapsed = performance.now() - began;
+        if (alone && elapsed > QUEUE_MS / 4) this.#rate = total / elapsed;
+      }, () => {}),
+    };
+    this.#queued.push(entry);
+  }
+}
