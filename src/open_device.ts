@@ -4,9 +4,10 @@
 import type { Device } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
 import { openWasm } from "./backends/wasm/device.ts";
+import { openWebGpu } from "./backends/webgpu/device.ts";
 
-/** Devices by name; `auto` takes the fastest there is, which today is `wasm`. */
-export const deviceNames = ["auto", "wasm", "reference"] as const;
+/** Devices by name; `auto` is `wasm`: which models run faster on a GPU has not been measured on one yet. */
+export const deviceNames = ["auto", "wasm", "webgpu", "reference"] as const;
 
 /** The name of a device. */
 export type DeviceName = (typeof deviceNames)[number];
@@ -17,7 +18,7 @@ export interface DeviceOptions {
   readonly device?: DeviceName;
   /** Threads, the calling one included; as many as there are cores unless given. */
   readonly threads?: number;
-  /** Most bytes of memory to use on WASM; 4 GiB, all that it can have, unless given. */
+  /** Most bytes of memory to use; on WASM 4 GiB, all that it can have, unless given. */
   readonly maxBytes?: number;
 }
 
@@ -36,6 +37,8 @@ export async function openDevice({ device = "auto", ...options }: DeviceOptions 
     case "auto":
     case "wasm":
       return await openWasm(options);
+    case "webgpu":
+      return await openWebGpu(options);
     case "reference":
       return openReference();
     default:

@@ -26,8 +26,8 @@ export interface Run<C, R> {
   readonly model: Model<C, R>;
   /** The data; moved to the checkpoint's cursor when resuming. */
   readonly source: TrainingSource<R>;
-  /** Passed on to `train`, except `start`, which the checkpoint decides. */
-  readonly options: TrainOptions;
+  /** Passed on to `train`, but for `start` and `rests`, which checkpoints and validations decide. */
+  readonly options: Omit<TrainOptions, "start" | "rests">;
   /** The checkpoint to go on from; its parameters must already be in the model. */
   readonly resumed?: Checkpoint | null;
   /** Updates between two checkpoints. One is always saved at the end. */
@@ -124,7 +124,8 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   }
 
   if (step > 0 && step % run.validateEvery === 0) yield* validate(); // one that was interrupted
-  for await (const event of train(model, source, { ...options, start: step })) {
+  const rests = (n: number): boolean => n % run.validateEvery === 0 || n % run.saveEvery === 0;
+  for await (const event of train(model, source, { ...options, start: step, rests })) {
     step = event.step;
     const { loss, terms, gradientNorm, learningRate } = event;
     await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate });

@@ -1,8 +1,9 @@
 // The training loop: for each update, the gradient plan once per micro-batch, then the update plan. It yields an event
 // after every update and does nothing else; saving, validating and printing are up to whoever reads the events, who finds
-// the store at rest then. Learning rates, seeds and step numbers travel in small inputs, so nothing is recorded twice.
+// the store at rest then, or after the updates that `rests` names. Between those, updates are under way on a GPU before the
+// losses of earlier ones are read. Learning rates, seeds and step numbers travel in small inputs: nothing is recorded twice.
 
-import type { Feeds } from "../backends/backend.ts";
+import type { Feeds, Results } from "../backends/backend.ts";
 import { BYTES } from "../core/dtype.ts";
 import type { Plan } from "../graph/plan.ts";
 import type { Model } from "../nn/model.ts";
@@ -50,7 +51,12 @@ export interface TrainOptions {
   readonly recompute?: Recompute;
   /** Updates already done, when resuming. */
   readonly start?: number;
-  /** Stops after the update that is under way. */
+  /**
+   * After which updates the reader of the events looks at the model: it is at rest then, with no later update begun. After
+   * all of them unless given; fewer let a device with `ahead` above 1 work while earlier losses are read.
+   */
+  readonly rests?: (step: number) => boolean;
+  /** Stops after the updates that are under way. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -72,7 +78,10 @@ export interface TrainEvent {
   readonly seconds: number;
 }
 
-/** The loss or the gradient is not a number any more. The parameters are still those before the update. */
+/**
+ * The loss or the gradient is not a number any more. The update was not made: where the gradient is not finite, the device
+ * leaves parameters and moments as they are. On a device that works ahead, updates after it may have been.
+ */
 export class NonFiniteLoss extends Error {
   /** As it prints and as it can be told apart: `NonFiniteLoss`. */
   override readonly name = "NonFiniteLoss";
@@ -101,6 +110,21 @@ async function startTraining<C, R>(model: Model<C, R>): Promise<void> {
   prepareTraining(model);
 }
 
+/** What is read of a gradient program's outputs. */
+const TERMS = ["loss", "language", "classifier"] as const;
+
+// An update that was begun.
+interface Update {
+  readonly step: number;
+  readonly tokens: number;
+  readonly rate: number;
+  readonly results: Promise<[update: Results, ...losses: Results[]]>;
+}
+
+function requireFinite(step: number, value: number, what: "loss" | "gradient"): void {
+  if (!Number.isFinite(value)) throw new NonFiniteLoss(step + 1, what);
+}
+
 /**
  * Trains a model until the schedule's last step.
  *
@@ -110,41 +134,54 @@ async function startTraining<C, R>(model: Model<C, R>): Promise<void> {
 export async function* train<C, R>(
   model: Model<C, R>,
   source: TrainingSource<R>,
-  { schedule, optimizer, seed, recompute = "none", start = 0, signal }: TrainOptions,
+  { schedule, optimizer, seed, recompute = "none", start = 0, rests = () => true, signal }: TrainOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
   await startTraining(model);
   const groupOf = model.layout.segments.map((segment) => optimizer.groupOf(segment));
   const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length, groupOf })}`;
   const update = model.program(key, () => updatePlan(model.layout, optimizer));
   const roomy = new Set<Plan>(); // gradient plans known to fit
-  for (let step = start; step < schedule.steps && !signal?.aborted; step++) {
-    const began = performance.now();
-    const { micro, tokens } = source.next();
-    const terms: Record<string, number> = {};
+  const { ahead } = model.device, underWay: Update[] = [];
+  let since = performance.now();
+
+  async function begin(step: number): Promise<Update> {
+    const { micro, tokens } = source.next(), losses: Promise<Results>[] = [];
     for (const [i, { run, feeds }] of micro.entries()) {
       const rng = Int32Array.of(seed, step * micro.length + i);
       const plan = model.plans.gradient(run, recompute);
       if (!roomy.has(plan)) requireRoom(model.device, model.plans, run, { optimizer, recompute });
       roomy.add(plan);
-      const results = await model.gradient(run, recompute).run({ ...feeds, rng });
-      for (const name of ["loss", "language", "classifier"]) {
-        if (results[name]) terms[name] = (terms[name] ?? 0) + results[name][0];
-      }
+      const result = model.gradient(run, recompute).run({ ...feeds, rng }, TERMS);
+      losses.push(result);
+      if (ahead === 1) requireFinite(step, (await result).loss[0], "loss");
+    }
+    const rate = learningRate(schedule, step);
+    const updated = update.run({ groups: stepBlock(optimizer, rate, step + 1) });
+    const results = Promise.all([updated, ...losses]);
+    results.catch(() => {}); // awaited in its turn
+    return { step, tokens, rate, results };
+  }
+  async function end({ step, tokens, rate, results }: Update): Promise<TrainEvent> {
+    const [{ squaredNorm }, ...losses] = await results, terms: Record<string, number> = {};
+    for (const result of losses) {
+      for (const name of TERMS) if (result[name]) terms[name] = (terms[name] ?? 0) + result[name][0];
     }
     const { loss, ...parts } = terms;
-    if (!Number.isFinite(loss)) throw new NonFiniteLoss(step + 1, "loss");
-    const rate = learningRate(schedule, step);
-    const { squaredNorm } = await update.run({ groups: stepBlock(optimizer, rate, step + 1) });
-    if (!Number.isFinite(squaredNorm[0])) throw new NonFiniteLoss(step + 1, "gradient");
-    const seconds = (performance.now() - began) / 1000;
-    yield {
-      step: step + 1,
-      loss,
-      terms: parts,
-      gradientNorm: Math.sqrt(squaredNorm[0]),
-      learningRate: rate,
-      tokens,
-      seconds,
-    };
+    requireFinite(step, loss, "loss");
+    requireFinite(step, squaredNorm[0], "gradient");
+    const now = performance.now(), seconds = (now - since) / 1000;
+    since = now;
+    const gradientNorm = Math.sqrt(squaredNorm[0]);
+    return { step: step + 1, loss, terms: parts, gradientNorm, learningRate: rate, tokens, seconds };
   }
+
+  for (let step = start; step < schedule.steps && !signal?.aborted; step++) {
+    underWay.push(await begin(step));
+    const keep = rests(step + 1) || step + 1 === schedule.steps || signal?.aborted ? 0 : ahead - 1;
+    while (underWay.length > keep) {
+      yield await end(underWay.shift()!);
+      if (underWay.length === 0) since = performance.now(); // what the reader did does not count
+    }
+  }
+  while (underWay.length > 0) yield await end(underWay.shift()!);
 }
