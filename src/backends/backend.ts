@@ -2,6 +2,7 @@
 // plans. Whoever holds a device decides when to load and when to run; during a run nothing is traced, allocated or bound.
 
 import type { Plan } from "../graph/plan.ts";
+import type { Loaded, PlannedBytes } from "../graph/planned_bytes.ts";
 
 /** Values fed to a run, by input name. Float64 may stand for f32; the device rounds what it cannot hold. */
 export type Feeds = Readonly<Record<string, Float32Array | Float64Array | Int32Array>>;
@@ -51,8 +52,10 @@ export interface Device extends Disposable {
    * a GPU, where reading back takes longer than a small step.
    */
   readonly ahead: number;
-  /** Most bytes that pages and programs may take, as `plannedBytes` counts them. */
+  /** Most bytes that pages and programs may take, as `planned` counts them. */
   readonly capacity: number;
+  /** What pages and programs would take here. Nothing is allocated. */
+  planned(what: Loaded): PlannedBytes;
   /** A store with zeroed pages of the given bytes. */
   createStore(pages: Readonly<Record<string, number>>): Store;
   /** Makes a plan ready to run on states of a store. */

@@ -4,6 +4,7 @@
 import { sizeOf } from "../core/shape.ts";
 import type { ReferenceArray } from "../graph/op.ts";
 import type { Arg, Plan } from "../graph/plan.ts";
+import { plannedBytes } from "../graph/planned_bytes.ts";
 import { opByName } from "../ops/mod.ts";
 import { checkFeeds, type Device, type Program, type Store } from "./backend.ts";
 
@@ -48,6 +49,7 @@ export function openReference({ watch }: { watch?: Watch } = {}): Device {
     threads: 1,
     ahead: 1,
     capacity: Infinity,
+    planned: plannedBytes,
     createStore: (pages) => new ReferenceStore(pages),
     load: (plan, store) => load(plan, store as ReferenceStore, watch),
     bytes: () => 0,

@@ -2,7 +2,7 @@
 // error that says so is the same whether the command line or the trainer finds out.
 
 import { type Device, OutOfMemory } from "../backends/backend.ts";
-import { type PlannedBytes, plannedBytes } from "../graph/planned_bytes.ts";
+import { type Loaded, type PlannedBytes, plannedBytes } from "../graph/planned_bytes.ts";
 import type { ModelPlans } from "../nn/model.ts";
 import { type Recompute, recomputeNames } from "../nn/recompute.ts";
 import { type OptimizerSettings, trainingPages, updatePlan } from "./update.ts";
@@ -15,19 +15,21 @@ export interface MemoryOptions {
   readonly recompute?: Recompute;
   /** Threads of the device; 1 unless given. */
   readonly threads?: number;
+  /** How the device counts; as linear memory is counted unless given. */
+  readonly planned?: Device["planned"];
 }
 
 /** Bytes that training takes: parameters, gradients and moments, a micro-batch's plan and the optimizer's. */
 export function trainingBytes<R>(
   plans: ModelPlans<R>,
   run: R,
-  { optimizer, recompute = "none", threads = 1 }: MemoryOptions,
+  { optimizer, recompute = "none", threads = 1, planned = (what) => plannedBytes({ ...what, threads }) }:
+    MemoryOptions,
 ): PlannedBytes {
   const { layout } = plans;
-  return plannedBytes({
+  return planned({
     pages: { ...layout.pages, ...trainingPages(layout) },
     plans: [plans.gradient(run, recompute), updatePlan(layout, optimizer)],
-    threads,
   });
 }
 
@@ -68,13 +70,18 @@ export function whatFits<R>(plans: ModelPlans<R>, run: R, options: MemoryOptions
  * @throws {OutOfMemory} with what is needed, what there is, and what would fit.
  */
 export function requireRoom<R>(
-  device: Pick<Device, "threads" | "capacity">,
+  device: Pick<Device, "threads" | "capacity"> & Partial<Pick<Device, "planned">>,
   plans: ModelPlans<R>,
   run: R,
-  options: Omit<MemoryOptions, "threads">,
+  options: Omit<MemoryOptions, "threads" | "planned">,
   suggest: (fit: Fit, asked: number) => string = describe,
 ): PlannedBytes {
-  const { threads, capacity } = device, all = { ...options, threads };
+  const { threads, capacity } = device;
+  const all = {
+    ...options,
+    threads,
+    ...(device.planned ? { planned: (what: Loaded) => device.planned!(what) } : {}),
+  };
   const needed = trainingBytes(plans, run, all), asked = plans.batchOf(run);
   if (needed.total <= capacity) return needed;
   const fits = whatFits(plans, run, all, capacity);

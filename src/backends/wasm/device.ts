@@ -5,7 +5,7 @@
 import { BYTES } from "../../core/dtype.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Arg, Plan, Step } from "../../graph/plan.ts";
-import { workspaceBytes } from "../../graph/planned_bytes.ts";
+import { type Loaded, type PlannedBytes, plannedBytes, workspaceBytes } from "../../graph/planned_bytes.ts";
 import { checkFeeds, type Device, type Feeds, type Program, type Results, type Store } from "../backend.ts";
 import { chooseBuild, type WasmOptions } from "./builds.ts";
 import { type Block, Memory } from "./memory.ts";
@@ -131,6 +131,10 @@ class WasmDevice implements Device {
   ) {
     this.description = `WASM ${build}, ${threads} thread${threads === 1 ? "" : "s"}`;
     this.capacity = memory.capacity;
+  }
+
+  planned(what: Loaded): PlannedBytes {
+    return plannedBytes({ ...what, threads: this.threads });
   }
 
   createStore(pages: Readonly<Record<string, number>>): Store {

@@ -2,8 +2,10 @@
 // falls back to another device: without an adapter, opening fails.
 
 import type { Plan } from "../../graph/plan.ts";
+import type { Loaded, PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { Device, Program, Store } from "../backend.ts";
 import type { GpuLimits } from "./kernel.ts";
+import { gpuBytes } from "./launches.ts";
 import { Memory } from "./memory.ts";
 import { Pipelines } from "./pipelines.ts";
 import { GpuProgram, type Shared } from "./program.ts";
@@ -73,6 +75,10 @@ class WebGpuDevice implements Device {
       queue: new Queue(this.#memory, software),
       limits,
     };
+  }
+
+  planned(what: Loaded): PlannedBytes {
+    return gpuBytes(what, this.#shared.limits);
   }
 
   createStore(pages: Readonly<Record<string, number>>): Store {

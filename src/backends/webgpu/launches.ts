@@ -4,6 +4,7 @@
 import { BYTES } from "../../core/dtype.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Arg, Plan, Step } from "../../graph/plan.ts";
+import { heldBytes, type Loaded, type PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { OpName } from "../../ops/mod.ts";
 import type { GpuLimits, Launch } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
@@ -53,6 +54,40 @@ export function slotBytes({ slots, buffers, steps, inputs, outputs }: Plan): num
     if (buffer.kind === "temporary") bytes[buffer.slot] = Math.max(bytes[buffer.slot], bytesOf(arg));
   }
   return bytes;
+}
+
+const align = (bytes: number): number => Math.max(256, Math.ceil(bytes / 256) * 256);
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** Bytes of the ports of a plan side by side, each at a multiple of 256. */
+export const portsBytes = (ports: readonly Arg[]): number =>
+  sum(ports.map((port) => Math.ceil(bytesOf(port) / 256) * 256));
+
+/** Bytes of the uniform blocks of a program. */
+export const uniformBytes = (launches: readonly Launch[]): number => 256 * Math.max(1, launches.length);
+
+/**
+ * What a GPU holds for a store and its programs: slots are shared by rank, scratch by all, and a program has its sizes,
+ * its inputs and a readback buffer of its own for each run under way, of which one is counted.
+ */
+export function gpuBytes(loaded: Loaded, limits: GpuLimits): PlannedBytes {
+  const held = heldBytes(loaded),
+    programs = loaded.plans.map((plan) => ({ plan, launches: launchesOf(plan, limits) }));
+  const ranked = programs.map(({ plan }) =>
+    slotBytes(plan).toSorted((a, b) => b - a).filter((bytes) => bytes > 0)
+  );
+  const slots = Array.from(
+    { length: Math.max(0, ...ranked.map(({ length }) => length)) },
+    (_, rank) => align(Math.max(...ranked.map((sizes) => sizes[rank] ?? 0))),
+  );
+  const scratch = align(Math.max(0, ...programs.map(({ launches }) => scratchBytes(launches))));
+  const workspaces = sum(
+    programs.map(({ plan: { inputs, outputs }, launches }) =>
+      align(uniformBytes(launches)) + align(portsBytes(inputs)) + align(portsBytes(outputs))
+    ),
+  );
+  const temporaries = sum(slots) + scratch, { store, constants } = held;
+  return { store, constants, temporaries, workspaces, total: store + constants + temporaries + workspaces };
 }
 
 /** Estimated operations of a launch. */

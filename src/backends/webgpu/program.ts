@@ -6,7 +6,16 @@ import { sizeOf } from "../../core/shape.ts";
 import type { Plan, Port } from "../../graph/plan.ts";
 import { checkFeeds, type Feeds, type Program, type Results } from "../backend.ts";
 import type { GpuLimits } from "./kernel.ts";
-import { bytesOf, launchesOf, type PlannedLaunch, scratchBytes, slotBytes, workOf } from "./launches.ts";
+import {
+  bytesOf,
+  launchesOf,
+  type PlannedLaunch,
+  portsBytes,
+  scratchBytes,
+  slotBytes,
+  uniformBytes,
+  workOf,
+} from "./launches.ts";
 import type { Memory } from "./memory.ts";
 import { shaderModule, type TensorPlace, writeSizes } from "./module.ts";
 import type { Pipelines } from "./pipelines.ts";
@@ -60,22 +69,18 @@ export class GpuProgram implements Program {
       return made;
     });
     this.#uniforms = this.#writeUniforms();
-    this.#upload = memory.create(this.#portsBytes(plan.inputs), `the inputs of ${name}`);
+    this.#upload = memory.create(portsBytes(plan.inputs), `the inputs of ${name}`);
     this.#bind();
   }
 
   // Blocks at multiples of 256 bytes, as every device takes them.
   #writeUniforms(): GPUBuffer {
-    const { memory } = this.shared, size = 256 * Math.max(1, this.#launches.length);
+    const { memory } = this.shared, size = uniformBytes(this.#launches);
     const view = new DataView(new ArrayBuffer(size));
     this.#launches.forEach(({ sizes }, i) => writeSizes(view, 256 * i, sizes));
     const buffer = memory.create(size, `the sizes of ${this.plan.name}`, GPUBufferUsage.UNIFORM);
     memory.device.queue.writeBuffer(buffer, 0, new Uint8Array(view.buffer));
     return buffer;
-  }
-
-  #portsBytes(ports: readonly Port[]): number {
-    return ports.reduce((sum, port) => sum + align(bytesOf(port)), 0);
   }
 
   #place(buffer: number): { buffer: GPUBuffer; offset: number } {
@@ -144,12 +149,12 @@ export class GpuProgram implements Program {
     const { plan, shared: { memory, queue } } = this;
     checkFeeds(plan, feeds);
     const upload = this.#packed(feeds), outputs = plan.outputs.filter(({ name }) => wanted.includes(name));
-    const bytes = this.#portsBytes(outputs);
+    const bytes = portsBytes(outputs);
     const readback = await queue.run(() => {
       if (this.#freed) throw new Error(`Cannot run ${plan.name}: the program was freed; load the plan again`);
       this.#bind();
       const readback = bytes === 0 ? null : this.#idle.pop() ??
-        memory.staging(this.#portsBytes(plan.outputs), `the outputs of ${plan.name}`);
+        memory.staging(portsBytes(plan.outputs), `the outputs of ${plan.name}`);
       memory.poison();
       if (upload.byteLength > 0) memory.device.queue.writeBuffer(this.#upload, 0, new Uint8Array(upload));
       return { value: readback, ...this.#commands(outputs, readback) };
@@ -171,7 +176,7 @@ export class GpuProgram implements Program {
 
   // Inputs side by side, in the order of the plan.
   #packed(feeds: Feeds): ArrayBuffer {
-    const data = new ArrayBuffer(this.#portsBytes(this.plan.inputs));
+    const data = new ArrayBuffer(portsBytes(this.plan.inputs));
     let at = 0;
     for (const port of this.plan.inputs) {
       const length = sizeOf(port.shape);

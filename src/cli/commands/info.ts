@@ -86,7 +86,7 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
   const bytes = trainingBytes(plans, { batch, length: config.context, language: true }, {
     optimizer: gpt1Optimizer,
     recompute,
-    threads: device.threads,
+    planned: (what) => device.planned(what),
   });
   const seconds = flopsOfStep(config, batch) / await flopRate(device), tokens = batch * config.context;
   print(
