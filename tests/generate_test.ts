@@ -5,6 +5,7 @@ import { assert, assertAlmostEquals, assertEquals, assertNotEquals, assertReject
 import type { Device, Program } from "../src/backends/backend.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
+import { openWebGpu } from "../src/backends/webgpu/device.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { plan } from "../src/graph/plan.ts";
 import { hidden, tableRows } from "../src/models/gpt1.ts";
@@ -16,6 +17,7 @@ import type { Tokenizer } from "../src/text/tokenizer.ts";
 import { generate, generateTokens } from "../src/train/generate.ts";
 import { all, someTokens, strongValues, tinyConfig, tinyModel } from "./tiny_model.ts";
 import { withClock } from "./wasm_support.ts";
+import { testOn } from "./webgpu_support.ts";
 
 const config = tinyConfig({ specials: 3, context: 12 }), { vocabSize: V, context } = config;
 
@@ -59,10 +61,11 @@ const devices = [
   ["reference", openReference],
   ["WASM, 1 thread", () => openWasm({ threads: 1, poison: true })],
   ["WASM, 2 threads", () => openWasm({ threads: 2, poison: true })],
+  ["WebGPU", () => openWebGpu({ poison: true })],
 ] as const;
 
 for (const [name, open] of devices) {
-  Deno.test(`cached decoding is the full forward pass, on ${name}`, async () => {
+  testOn(name)(`cached decoding is the full forward pass, on ${name}`, async () => {
     using device = await open();
     using model = await tinyModel(device, config);
     // One token, some, all but one of the context, a full context, more than it, twice as much.

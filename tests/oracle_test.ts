@@ -1,12 +1,14 @@
 // The tiny GPT-1 under several fill constants against tests/fixtures/gpt1_tiny.json, which scripts/fixtures.py computes
 // with an implementation and an autodiff of its own: losses, scores, the gradient of every tensor, six updates with and
-// without clipping. The reference must agree to float64, WASM to float32. Figures known from elsewhere: parity_test.ts.
+// without clipping. The reference must agree to float64, WASM and WebGPU to float32. Figures known from elsewhere: parity_test.ts.
 
 import { assert, assertEquals } from "@std/assert";
 import { type Fill, parity } from "../scripts/parity_model.ts";
 import type { Device } from "../src/backends/backend.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
+import { openWebGpu } from "../src/backends/webgpu/device.ts";
+import { testOn } from "./webgpu_support.ts";
 import fixture from "./fixtures/gpt1_tiny.json" with { type: "json" };
 
 interface Tested {
@@ -23,6 +25,7 @@ const devices: readonly Tested[] = [
     open: () => openWasm({ threads }),
     tolerance: 1e-5,
   })),
+  { name: "WebGPU", open: () => openWebGpu({ poison: true }), tolerance: 1e-5 },
 ];
 
 // Sum, sum of squares, middle element: what the fixture keeps of a tensor.
@@ -49,7 +52,7 @@ function check(
 for (const { name, open, tolerance } of devices) {
   for (const { fill, runs, gradients, total, gradientNorm, ...losses } of fixture.cases) {
     for (const { maxNorm, losses: perUpdate, firstElements } of runs) {
-      Deno.test(`tiny GPT-1, fill ${fill}, clipped at ${maxNorm}, on ${name}`, async () => {
+      testOn(name)(`tiny GPT-1, fill ${fill}, clipped at ${maxNorm}, on ${name}`, async () => {
         using device = await open();
         const result = await parity(device, { fill: fill as unknown as Fill, maxNorm });
         for (const key of ["lm", "classifier", "logits", "tokenLosses"] as const) {

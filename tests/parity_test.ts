@@ -7,11 +7,13 @@ import { config, filled, type Parity, parity } from "../scripts/parity_model.ts"
 import { openReference } from "../src/backends/reference.ts";
 import type { Device } from "../src/backends/backend.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
+import { openWebGpu } from "../src/backends/webgpu/device.ts";
 import { Graph } from "../src/graph/graph.ts";
 import { plan } from "../src/graph/plan.ts";
 import { hidden, parameterSpecs, table } from "../src/models/gpt1.ts";
 import { causalAttention, project } from "../src/nn/layers.ts";
 import { layOut, parametersOf } from "../src/nn/parameters.ts";
+import { testOn } from "./webgpu_support.ts";
 
 interface Tested {
   readonly name: string;
@@ -29,6 +31,11 @@ const devices: readonly Tested[] = [
       tolerance: (expected) => 1e-5 * Math.max(1, Math.abs(expected)),
     }))
   ),
+  {
+    name: "WebGPU",
+    open: () => openWebGpu({ poison: true }),
+    tolerance: (expected) => 1e-5 * Math.max(1, Math.abs(expected)),
+  },
 ];
 
 type Check = (
@@ -79,7 +86,7 @@ function checkForward(check: Check, result: Parity): void {
 
 for (const { name, open, tolerance } of devices) {
   const check = checkOf(tolerance);
-  Deno.test(`tiny GPT-1 on ${name}: losses, gradients and six updates`, async () => {
+  testOn(name)(`tiny GPT-1 on ${name}: losses, gradients and six updates`, async () => {
     const device = await open(), result = await parity(device);
     checkForward(check, result);
     check("gradient norm", [result.gradientNorm], [.73253896]);
@@ -94,7 +101,7 @@ for (const { name, open, tolerance } of devices) {
     device.close();
   });
 
-  Deno.test(`tiny GPT-1 on ${name}: clipping at norm 0.5`, async () => {
+  testOn(name)(`tiny GPT-1 on ${name}: clipping at norm 0.5`, async () => {
     const device = await open(), { losses } = await parity(device, { maxNorm: 0.5 });
     check("loss after each update", losses.slice(1, 5), [
       2.2962948033,
@@ -105,7 +112,7 @@ for (const { name, open, tolerance } of devices) {
     device.close();
   });
 
-  Deno.test(`tiny GPT-1 on ${name}: hidden states and logits`, async () => {
+  testOn(name)(`tiny GPT-1 on ${name}: hidden states and logits`, async () => {
     const device = await open(), layout = layOut(parameterSpecs(config, 1)), graph = new Graph("gpt1");
     const p = parametersOf(graph, layout), ids = graph.input("ids", [1, 6, 2], "i32");
     const attend = causalAttention(graph.input("lengths", [1], "i32"), null, {
