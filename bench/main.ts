@@ -14,6 +14,7 @@ import { benchStartup } from "./startup.ts";
 import { benchSteps } from "./step.ts";
 import { benchText } from "./text.ts";
 import { type TextPart, textParts } from "./text_job.ts";
+import { benchGpu } from "./webgpu.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   ops: benchOps,
@@ -25,8 +26,18 @@ const benches: Readonly<Record<string, Bench>> = {
   text: benchText,
 };
 
+// What `--device webgpu` runs instead: one benchmark, because a card is opened once.
+const gpuBenches: Readonly<Record<string, Bench>> = {
+  webgpu: async function* ({ quick }) {
+    for await (const row of benchGpu({ quick, remark })) {
+      yield { bench: "webgpu", runtime: "deno", threads: 1, ...row };
+    }
+  },
+};
+
 interface Flags {
   readonly only?: string;
+  readonly device: "wasm" | "webgpu";
   readonly json?: string;
   readonly plot?: string;
   readonly threads?: number;
@@ -47,9 +58,12 @@ async function requireFolder(file: string): Promise<void> {
 }
 
 async function main(flags: Flags): Promise<void> {
-  const { only, json, plot, threads, node, quick = false, data, part } = flags;
+  const { only, device, json, plot, threads, node, quick = false, data, part } = flags;
   if (plot !== undefined && only !== undefined && only !== "growth") {
     throw new RangeError(`--plot draws growth, which --only ${only} leaves out: leave out one of the two`);
+  }
+  if (device === "webgpu" && only !== undefined) {
+    throw new RangeError(`--only ${only} names a benchmark of the CPU: leave it out with --device webgpu`);
   }
   if (part !== undefined && only !== "text") {
     throw new RangeError(`--part names a part of the text benchmark: give --only text as well`);
@@ -69,7 +83,7 @@ async function main(flags: Flags): Promise<void> {
   const { machine, versions: { deno, v8 } } = reportOf(rows, versions);
   console.log(`${machine.cpu}, ${machine.cores} cores; Deno ${deno}, V8 ${v8}\n${heading}`);
   const failures: string[] = [];
-  for (const [name, bench] of Object.entries(benches)) {
+  for (const [name, bench] of Object.entries(device === "webgpu" ? gpuBenches : benches)) {
     if (only !== undefined && name !== only) continue;
     try {
       for await (const row of bench(settings)) {
@@ -92,6 +106,10 @@ const command = new Command("bench")
     "Measure the ops, training steps, generation, startup, growth and tokenizers, and compare with other libraries",
   )
   .addOption(new Option("--only <bench>", "one of the benchmarks").choices(Object.keys(benches)))
+  .addOption(
+    new Option("--device <name>", "the CPU's benchmarks, or those of the GPU").choices(["wasm", "webgpu"])
+      .default("wasm"),
+  )
   .option("--json <file>", "also write the rows to a file")
   .option("--plot <file>", "draw growth as an SVG")
   .option("--threads <n>", "threads to use; one, then as many as there are cores, unless given", whole(1))

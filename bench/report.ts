@@ -20,6 +20,8 @@ import config from "../deno.json" with { type: "json" };
  * - `startup`: startup-SIZE (s), from the start of a process to the end of its first update; startup-SIZE-later-step (ms);
  *   memory-SIZE-planned by the plans, -linear of the WASM memory, -resident of the process (MB).
  * - `growth`: growth-SYMBOL-N (ms) and growth-SYMBOL-N-bytes, where SYMBOL is what grows.
+ * - `webgpu`: gemm-MxKxN, attention-…, train-SIZE with …-flops, …-dispatches and …-temporaries by plan, prefill-SIZE-batch-N
+ *   (ms), decode-SIZE-batch-N; peak-multiply-add and peak-copy of the card.
  * - `peers`: gemm-…, train-SIZE, startup-SIZE and memory-SIZE-resident, of ours with `ratioTo` and of the peers.
  * - `text`: KIND is gpt2, wordpiece or gpt1, MB are millions of bytes of UTF-8. KIND-encode from a string to ids and
  *   KIND-decode back, each also -cold, the first pass; KIND-worst-TEXT on 1 MB of a, spaces, base64 or emoji, and …-growth
