@@ -5,8 +5,7 @@
 
 import type { Device, Program, Store } from "../src/backends/backend.ts";
 import { openReference } from "../src/backends/reference.ts";
-import { type GpuLimits } from "../src/backends/webgpu/kernel.ts";
-import { launchesOf } from "../src/backends/webgpu/launches.ts";
+import { dispatches } from "../src/backends/webgpu/launches.ts";
 import { openWebGpu } from "../src/backends/webgpu/device.ts";
 import { Graph, type Value } from "../src/graph/graph.ts";
 import { type Plan, plan } from "../src/graph/plan.ts";
@@ -27,11 +26,6 @@ export interface GpuRow {
   readonly value: number;
   readonly peakShare?: number;
 }
-
-const PORTABLE: GpuLimits = { bindingBytes: 2 ** 27, workgroupBytes: 16384, f16: false, subgroups: false };
-
-/** Launches of a plan on a device with the least limits. */
-export const dispatches = (of: Plan): number => launchesOf(of, PORTABLE).length;
 
 // Operands are states, so that a run uploads nothing.
 function recorded(

@@ -15,6 +15,14 @@ export interface GpuLimits {
   readonly subgroups: boolean;
 }
 
+/** What every device has. */
+export const PORTABLE: GpuLimits = {
+  bindingBytes: 2 ** 27,
+  workgroupBytes: 16384,
+  f16: false,
+  subgroups: false,
+};
+
 /** What a kernel is told of its step. */
 export interface KernelStep {
   /** As `Op.dims` gave them. */

@@ -6,7 +6,7 @@ import { sizeOf } from "../../core/shape.ts";
 import type { Arg, Plan, Step } from "../../graph/plan.ts";
 import { heldBytes, type Loaded, type PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { OpName } from "../../ops/mod.ts";
-import type { GpuLimits, Launch } from "./kernel.ts";
+import { type GpuLimits, type Launch, PORTABLE } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
 
 /** A launch of a step, with the arguments that its tensors number. */
@@ -32,6 +32,10 @@ export function launchesOf(plan: Plan, limits: GpuLimits): PlannedLaunch[] {
     }));
   });
 }
+
+/** How many dispatches a run of a plan is, on a device with the least limits unless given. */
+export const dispatches = (plan: Plan, limits: GpuLimits = PORTABLE): number =>
+  launchesOf(plan, limits).length;
 
 /** Bytes of an argument. */
 export const bytesOf = ({ shape }: Arg): number => sizeOf(shape) * BYTES;

@@ -6,13 +6,15 @@ import type { Device } from "../../backends/backend.ts";
 import { Graph } from "../../graph/graph.ts";
 import { plan } from "../../graph/plan.ts";
 import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
-import { gpt1Plans } from "../../models/gpt1_plans.ts";
+import { dispatches } from "../../backends/webgpu/launches.ts";
+import { gpt1Plans, type Gpt1Run } from "../../models/gpt1_plans.ts";
+import type { ModelPlans } from "../../nn/model.ts";
 import { parameterCount } from "../../nn/parameters.ts";
 import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
 import { project } from "../../nn/layers.ts";
 import { listCheckpoints } from "../../train/checkpoint_folder.ts";
 import { showBytes, trainingBytes } from "../../train/memory.ts";
-import { gpt1Optimizer } from "../../train/update.ts";
+import { gpt1Optimizer, updatePlan } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
@@ -83,12 +85,14 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
     plans = gpt1Plans(config),
     parameters = parameterCount(parameterSpecs(config));
   using device = await deviceOf(flags);
-  const bytes = trainingBytes(plans, { batch, length: config.context, language: true }, {
+  const run = { batch, length: config.context, language: true };
+  const bytes = trainingBytes(plans, run, {
     optimizer: gpt1Optimizer,
     recompute,
     planned: (what) => device.planned(what),
   });
   const seconds = flopsOfStep(config, batch) / await flopRate(device), tokens = batch * config.context;
+  const counts = device.kind === "webgpu" ? dispatchCounts(plans, run, recompute) : null;
   print(
     flags,
     {
@@ -97,6 +101,7 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
       bytes,
       secondsPerStep: seconds,
       device: device.description,
+      ...(counts ? { dispatches: counts } : {}),
     },
     [
       `${flags.model} with ${config.vocabSize.toLocaleString("en")} tokens in the vocabulary`,
@@ -109,8 +114,25 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
       `${
         tokens.toLocaleString("en")
       } tokens on ${device.description}, estimated from its speed at a matrix product`,
+      ...(counts
+        ? [
+          `dispatches   ${counts.step} a training step, ${counts.blockForward} of each block's forward pass; ` +
+          `${counts.token} a generated token`,
+        ]
+        : []),
     ].join("\n"),
   );
+}
+
+// Dispatches of a training step, of the forward pass of the first block in it, and of a token of one sequence.
+function dispatchCounts(plans: ModelPlans<Gpt1Run>, run: Gpt1Run, recompute: Recompute) {
+  const gradient = plans.gradient(run, recompute), update = updatePlan(plans.layout, gpt1Optimizer);
+  const block = gradient.steps.filter(({ scope }) => /^gpt1\/h0\b/.test(scope));
+  return {
+    step: dispatches(gradient) + dispatches(update),
+    blockForward: dispatches({ ...gradient, steps: block }),
+    token: dispatches(plans.decode(1, 1)),
+  };
 }
 
 const describe = (
