@@ -2,7 +2,9 @@
 
 import type { OpName } from "../../ops/mod.ts";
 import { basic } from "./basic.ts";
+import { losses } from "./loss.ts";
+import { matmuls } from "./matmul.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** Kernels by the name of their op. */
-export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic };
+export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic, ...matmuls, ...losses };
