@@ -1,8 +1,22 @@
 // All families of kernels put together. A kernel that an op needs and no family has is a type error here.
 
 import type { OpName } from "../../ops/mod.ts";
+import { activation } from "./activation.ts";
 import { basic } from "./basic.ts";
+import { dropouts } from "./dropout.ts";
+import { embeddings } from "./embedding.ts";
+import { gather } from "./gather.ts";
 import type { Kernel } from "./kernel.ts";
+import { recurrent } from "./lstm.ts";
+import { optimizer } from "./optimizer.ts";
 
 /** Kernels by the name of their op. */
-export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic };
+export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = {
+  ...activation,
+  ...basic,
+  ...dropouts,
+  ...embeddings,
+  ...gather,
+  ...optimizer,
+  ...recurrent,
+};
