@@ -21,8 +21,7 @@ const TANH = `fn tangent(x: f32) -> f32 {
 }
 `;
 
-// `tile` holds, for 4 batch rows at a time, DEPTH numbers of each: [4 rows of the batch][depth]. `product` leaves sums of
-// `span` neighbouring workers in the first of them.
+// `tile` holds, for 4 batch rows at a time, DEPTH numbers of each: [4 such groups][depth].
 const TILES = `var<workgroup> tile: array<vec4f, ${4 * DEPTH}>;
 var<workgroup> anyLive: u32;
 fn live4(b: u32, t: u32) -> bool {
@@ -41,20 +40,42 @@ fn fill(b: u32, start: u32, end: u32, lane: u32) {
 }
 `;
 
-// Adds up `acc` of `workers` threads that have the same output; `slot` is the number of the output among `outputs`.
+// Four vectors of 4 batch rows each are kept apart by name, so that they stay in registers.
+const each = (text: (q: number) => string): string => [0, 1, 2, 3].map(text).join(" ");
+const SUMS = each((q) => `var sum${q} = vec4f(0.0);`);
+
+// Products of a thread's share of the tile, four at a time so that their weights are loaded together. Behind the end the
+// tile holds zeros, and weights are those of the last place.
+const products = (workers: number, place: string, end: string): string =>
+  `for (var k = worker; k < ${DEPTH}u && start + k < ${end}; k += ${4 * workers}u) {
+        ${
+    each((j) =>
+      `let k${j} = k + ${j * workers}u; let w${j} = w[${
+        place.replaceAll("$", `min(start + k${j}, ${end} - 1u)`)
+      }];`
+    )
+  }
+        ${
+    each((q) => `sum${q} += ${[0, 1, 2, 3].map((j) => `tile[${q * DEPTH}u + k${j}] * w${j}`).join(" + ")};`)
+  }
+      }`;
+
+// Adds up the sums of `workers` threads that have the same output; `slot` is the number of the output among `outputs`.
 const combine = (workers: number, outputs: number): string =>
   `for (var span = ${workers / 2}u; span > 0u; span >>= 1u) {
     workgroupBarrier();
     if (worker >= span && worker < 2u * span) {
-      for (var q = 0u; q < 4u; q++) { tile[((worker - span) * ${outputs}u + slot) * 4u + q] = acc[q]; }
+      let to = ((worker - span) * ${outputs}u + slot) * 4u;
+      ${each((q) => `tile[to + ${q}u] = sum${q};`)}
     }
     workgroupBarrier();
     if (worker < span) {
-      for (var q = 0u; q < 4u; q++) { acc[q] += tile[(worker * ${outputs}u + slot) * 4u + q]; }
+      let other = (worker * ${outputs}u + slot) * 4u;
+      ${each((q) => `sum${q} += tile[other + ${q}u];`)}
     }
   }
   workgroupBarrier();
-  if (worker == 0u) { for (var q = 0u; q < 4u; q++) { tile[slot * 4u + q] = acc[q]; } }
+  if (worker == 0u) { ${each((q) => `tile[slot * 4u + ${q}u] = sum${q};`)} }
   workgroupBarrier();`;
 
 const ENTRY = `@compute @workgroup_size(256) fn main(
@@ -84,16 +105,12 @@ ${ENTRY} {
   let slot = lane % 32u;
   let worker = lane / 32u;
   let column = min(n0 + slot % 8u, p.C - 1u) + slot / 8u * p.C;
-  var acc: array<vec4f, 4>;
+  ${SUMS}
   if (lane == 0u) { anyLive = select(0u, 1u, live4(b0, p.t)); }
   if (workgroupUniformLoad(&anyLive) != 0u) {
     for (var start = 0u; start < p.C; start += ${DEPTH}u) {
       fill(b0, start, p.C, lane);
-      let last = min(${DEPTH}u, p.C - start);
-      for (var k = worker; k < last; k += 8u) {
-        let weight = w[(start + k) * 4u * p.C + column];
-        for (var q = 0u; q < 4u; q++) { acc[q] += tile[q * ${DEPTH}u + k] * weight; }
-      }
+      ${products(8, "$ * 4u * p.C + column", "p.C")}
     }
     ${combine(8, 32)}
   }
@@ -188,17 +205,13 @@ ${ENTRY} {
   let slot = lane / 32u;
   let worker = lane % 32u;
   let row0 = min(n0 + slot, p.C - 1u) * 4u * p.C;
-  var acc: array<vec4f, 4>;
+  ${SUMS}
   if (lane == 0u) { anyLive = select(0u, 1u, live4(b0, p.after)); }
   let some = workgroupUniformLoad(&anyLive) != 0u && p.after < p.T;
   if (some) {
     for (var start = 0u; start < 4u * p.C; start += ${DEPTH}u) {
       fill(b0, start, 4u * p.C, lane);
-      let end = min(${DEPTH}u, 4u * p.C - start);
-      for (var k = worker; k < end; k += 32u) {
-        let weight = w[row0 + start + k];
-        for (var q = 0u; q < 4u; q++) { acc[q] += tile[q * ${DEPTH}u + k] * weight; }
-      }
+      ${products(32, "row0 + $", "4u * p.C")}
     }
     ${combine(32, 8)}
   }
