@@ -2,8 +2,17 @@
 // an order that depends on the sizes only. Adam is one thread for each element, which finds its segment by bisection.
 
 import type { optimizer as family } from "../../ops/optimizer.ts";
-import { elementwise, f32, grid, GROUP_INDEX, type Kernel, type Launch, read, write } from "./kernel.ts";
-import { BUILTINS } from "./kernel.ts";
+import {
+  BUILTINS,
+  elementwise,
+  f32,
+  grid,
+  GROUP_INDEX,
+  type Kernel,
+  type Launch,
+  read,
+  write,
+} from "./kernel.ts";
 import { SUM_OF_GROUP } from "./reduce.ts";
 
 const PARTIAL = 16384; // elements of a partial sum: 64 for each thread
