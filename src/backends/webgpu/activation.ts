@@ -1,7 +1,8 @@
-// GELU and its slope, element by element, four at a time where the number of elements allows.
+// GELU and its slope, element by element, four at a time where the number of elements allows: the same text serves numbers
+// and vectors.
 
 import type { activation as family } from "../../ops/activation.ts";
-import { elementwise, type Kernel, read, type Tensor, write } from "./kernel.ts";
+import { elementwise, type GpuLimits, type Kernel, read, type Tensor, write } from "./kernel.ts";
 
 // Beyond 10 the sigmoid of 2u is 0 or 1 for f32, and its argument stays where exp does not overflow.
 const functions = (type: string): string =>
@@ -15,7 +16,7 @@ function map(
   n: number,
   tensors: readonly Tensor[],
   body: string,
-  limits: Parameters<typeof elementwise>[1],
+  limits: GpuLimits,
 ) {
   const as = n % 4 === 0 ? "vec4f" : "f32", width = n % 4 === 0 ? 4 : 1;
   return elementwise({

@@ -1,4 +1,5 @@
-// One row of each sequence, selected and summed. An element belongs to one thread, which adds in the order of the sequences.
+// One row of each sequence, selected and summed. An element belongs to one thread, which adds in the order of the sequences,
+// so that nothing is added twice at a time. Tables of a model are embedding.ts's business.
 
 import type { gather as family } from "../../ops/gather.ts";
 import { elementwise, type Kernel, read, write } from "./kernel.ts";

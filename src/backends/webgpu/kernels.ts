@@ -1,4 +1,5 @@
-// All families of kernels put together. A kernel that an op needs and no family has is a type error here.
+// All families of kernels put together. A kernel that an op needs and no family has is a type error here. What they are
+// made of is in kernel.ts.
 
 import type { OpName } from "../../ops/mod.ts";
 import { activation } from "./activation.ts";
