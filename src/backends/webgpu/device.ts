@@ -20,6 +20,8 @@ export interface WebGpuOptions {
   readonly maxBytes?: number;
   /** Limits and features to do without, as portable WebGPU does; for tests. */
   readonly portable?: boolean;
+  /** Most bytes of one binding, if that is to be less than the device takes: tensors above it are bound in windows. For tests. */
+  readonly bindingBytes?: number;
   /** Whether temporaries are filled with NaN before every run. For tests. */
   readonly poison?: boolean;
 }
@@ -29,8 +31,13 @@ const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkg
 
 /** Opens the GPU with the limits and features it offers. */
 export async function openWebGpu(
-  { gpu = globalThis.navigator?.gpu, maxBytes = Infinity, portable = false, poison = false }: WebGpuOptions =
-    {},
+  {
+    gpu = globalThis.navigator?.gpu,
+    maxBytes = Infinity,
+    bindingBytes = Infinity,
+    portable = false,
+    poison = false,
+  }: WebGpuOptions = {},
 ): Promise<Device> {
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
@@ -47,7 +54,7 @@ export async function openWebGpu(
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
-  return new WebGpuDevice(device, name, maxBytes, poison);
+  return new WebGpuDevice(device, name, maxBytes, bindingBytes, poison);
 }
 
 class WebGpuDevice implements Device {
@@ -58,11 +65,17 @@ class WebGpuDevice implements Device {
   readonly #shared: Shared;
   readonly #memory: Memory;
 
-  constructor(readonly gpu: GPUDevice, name: string, readonly capacity: number, poison: boolean) {
+  constructor(
+    readonly gpu: GPUDevice,
+    name: string,
+    readonly capacity: number,
+    bindingBytes: number,
+    poison: boolean,
+  ) {
     this.#memory = new Memory(gpu, capacity, poison);
     const { maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = gpu.limits;
     const limits: GpuLimits = {
-      bindingBytes: maxStorageBufferBindingSize,
+      bindingBytes: Math.min(bindingBytes, maxStorageBufferBindingSize),
       workgroupBytes: maxComputeWorkgroupStorageSize,
       f16: gpu.features.has("shader-f16"),
       subgroups: gpu.features.has("subgroups" as GPUFeatureName),

@@ -3,6 +3,8 @@
 // printed from a plan alone. How they become pipelines and bind groups is in program.ts. A family file holds one kernel for
 // each op of its name in src/ops.
 
+import type { Shape } from "../../core/shape.ts";
+
 /** What kernels may count on; portable WebGPU gives the least. */
 export interface GpuLimits {
   /** Most bytes that one binding may span: `maxStorageBufferBindingSize`. Larger tensors are bound in windows. */
@@ -29,6 +31,8 @@ export interface KernelStep {
   readonly dims: readonly number[];
   /** As `Op.floats` gave them; a kernel passes them on as `f32(...)`. */
   readonly floats: readonly number[];
+  /** Shapes of its arguments, in their order: only to tell how far a tensor must be bound in windows. */
+  readonly shapes: readonly Shape[];
   /** What the device offers. */
   readonly limits: GpuLimits;
 }
@@ -119,6 +123,8 @@ export interface Elementwise {
   readonly name: string;
   /** Elements. */
   readonly n: number;
+  /** Bytes of an element; 4 unless given, 16 for vectors. */
+  readonly bytes?: number;
   /** Tensors of `n` elements each, which are bound window by window, and others marked as `whole`. */
   readonly tensors: readonly (Tensor & { readonly whole?: boolean })[];
   /** Statements for one element: `i` is its place in the window, `p.start + i` in the tensor. */
@@ -130,16 +136,16 @@ export interface Elementwise {
 
 /** Launches of a kernel that treats each element by itself: one, or one for each window of a tensor that is too large. */
 export function elementwise(
-  { name, n, tensors, body, functions = "", sizes = {} }: Elementwise,
+  { name, n, bytes = 4, tensors, body, functions = "", sizes = {} }: Elementwise,
   { bindingBytes }: GpuLimits,
 ): Launch[] {
-  const window = Math.floor(bindingBytes / 256) * 64, launches: Launch[] = []; // elements
+  const window = Math.floor(bindingBytes / 256) * (256 / bytes), launches: Launch[] = []; // elements
   for (let start = 0; start < n; start += window) {
     const count = Math.min(window, n - start);
     launches.push({
       name,
       tensors: tensors.map(({ whole = false, ...tensor }) =>
-        whole || n <= window ? tensor : { ...tensor, offset: 4 * start, bytes: 4 * count }
+        whole || n <= window ? tensor : { ...tensor, offset: bytes * start, bytes: bytes * count }
       ),
       sizes: { n: count, start, ...sizes },
       code: `${functions}

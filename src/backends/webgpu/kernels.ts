@@ -1,10 +1,27 @@
-// All families of kernels put together. A kernel that an op needs and no family has is a type error here.
+// All families of kernels put together. A kernel that an op needs and no family has is a type error here. What they are
+// made of is in kernel.ts.
 
 import type { OpName } from "../../ops/mod.ts";
+import { activation } from "./activation.ts";
 import { basic } from "./basic.ts";
-import { losses } from "./loss.ts";
-import { matmuls } from "./matmul.ts";
+import { dropouts } from "./dropout.ts";
+import { embeddings } from "./embedding.ts";
+import { gather } from "./gather.ts";
 import type { Kernel } from "./kernel.ts";
+import { losses } from "./loss.ts";
+import { recurrent } from "./lstm.ts";
+import { matmuls } from "./matmul.ts";
+import { optimizer } from "./optimizer.ts";
 
 /** Kernels by the name of their op. */
-export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic, ...matmuls, ...losses };
+export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = {
+  ...activation,
+  ...basic,
+  ...dropouts,
+  ...embeddings,
+  ...gather,
+  ...losses,
+  ...matmuls,
+  ...optimizer,
+  ...recurrent,
+};

@@ -25,7 +25,8 @@ export function launchesOf(plan: Plan, limits: GpuLimits): PlannedLaunch[] {
       );
     }
     const args = [...step.inputs, ...step.outputs];
-    return kernel({ dims: step.dims, floats: step.floats, limits }).map((launch) => ({
+    const shapes = args.map(({ shape }) => shape);
+    return kernel({ dims: step.dims, floats: step.floats, shapes, limits }).map((launch) => ({
       ...launch,
       step,
       args,
