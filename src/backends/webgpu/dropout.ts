@@ -3,14 +3,10 @@
 
 import type { dropouts as family } from "../../ops/dropout.ts";
 import { elementwise, type Kernel, read, write } from "./kernel.ts";
-import { THREEFRY } from "./random.ts";
+import { KEEP_SCALE } from "./random.ts";
 
 const RNG = { ...read("rng", 1, { as: "u32" }), whole: true };
-const WORDS = `${THREEFRY}
-fn words(seed: u32, draw: u32, block: u32) -> vec2u { return threefry(vec2u(seed, p.stream), vec2u(block, draw)); }
-fn bits(words: vec2u, lane: u32) -> u32 {
-  return (select(words.x, words.y, lane >= 2u) >> (16u * (lane & 1u))) & 0xffffu;
-}`;
+const RNG_WORDS = "vec2u(rng[0], rng[1]), p.limit, p.stream";
 
 const dropout: Kernel = ({ dims: [n, limit, stream], limits }) => {
   const sizes = { limit, stream }, name = "dropout";
@@ -19,9 +15,9 @@ const dropout: Kernel = ({ dims: [n, limit, stream], limits }) => {
       name,
       n,
       tensors: [read("x", 0), RNG, write("y", 2)],
-      functions: WORDS,
+      functions: KEEP_SCALE,
       body: `let e = p.start + i;
-  y[i] = x[i] * keepScale(bits(words(rng[0], rng[1], e >> 2u), e & 3u), p.limit);`,
+  y[i] = x[i] * keepScale(${RNG_WORDS}, e >> 2u, e & 3u);`,
       sizes,
     }, limits);
   }
@@ -30,12 +26,8 @@ const dropout: Kernel = ({ dims: [n, limit, stream], limits }) => {
     n: n / 4,
     bytes: 16,
     tensors: [read("x", 0, { as: "vec4f" }), RNG, write("y", 2, { as: "vec4f" })],
-    functions: WORDS,
-    body: `let w = words(rng[0], rng[1], p.start + i);
-  y[i] = x[i] * vec4f(
-    keepScale(bits(w, 0u), p.limit), keepScale(bits(w, 1u), p.limit),
-    keepScale(bits(w, 2u), p.limit), keepScale(bits(w, 3u), p.limit),
-  );`,
+    functions: KEEP_SCALE,
+    body: `y[i] = x[i] * keepScale4(${RNG_WORDS}, p.start + i);`,
     sizes,
   }, limits);
 };
@@ -45,10 +37,10 @@ const sharedDropout: Kernel = ({ dims: [N, C, shared, limit, stream], limits }) 
     name: "sharedDropout",
     n: N * C,
     tensors: [read("x", 0), RNG, write("y", 2)],
-    functions: WORDS,
+    functions: KEEP_SCALE,
     body: `let at = p.start + i;
   let e = at / p.C / p.rows * p.C + at % p.C;
-  y[i] = x[i] * keepScale(bits(words(rng[0], rng[1], e >> 2u), e & 3u), p.limit);`,
+  y[i] = x[i] * keepScale(${RNG_WORDS}, e >> 2u, e & 3u);`,
     sizes: { C, rows: shared, limit, stream },
   }, limits);
 
