@@ -1,8 +1,14 @@
 // All families of kernels put together. A kernel that an op needs and no family has is a type error here.
 
 import type { OpName } from "../../ops/mod.ts";
+import { attentions } from "./attention.ts";
 import { basic } from "./basic.ts";
+import { inspection } from "./inspection.ts";
 import type { Kernel } from "./kernel.ts";
 
 /** Kernels by the name of their op. */
-export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic };
+export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = {
+  ...attentions,
+  ...basic,
+  ...inspection,
+};
