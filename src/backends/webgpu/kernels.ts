@@ -5,10 +5,12 @@ import { attentions } from "./attention.ts";
 import { basic } from "./basic.ts";
 import { inspection } from "./inspection.ts";
 import type { Kernel } from "./kernel.ts";
+import { norm } from "./norm.ts";
 
 /** Kernels by the name of their op. */
 export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = {
   ...attentions,
   ...basic,
   ...inspection,
+  ...norm,
 };
