@@ -22,7 +22,7 @@ import {
   TILES,
 } from "./attention_tiles.ts";
 import { cachedAttention } from "./cached_attention.ts";
-import { BUILTINS, f32, grid, GROUP_INDEX, i32, type Kernel, type Launch, read, write } from "./kernel.ts";
+import { BUILTINS, f32, grid, GROUP_INDEX, type Kernel, type Launch, read, write } from "./kernel.ts";
 
 /** Where row t of a part of qkv (0 queries, 1 keys, 2 values) starts. */
 const packed = (part: number): string => `((start + t) * 3u + ${part}u) * p.C + column`;
@@ -41,7 +41,7 @@ const sizesOf = ([B, T, H, D, causal, limit, stream]: readonly number[]): Launch
   causal,
   scale: f32(1 / Math.sqrt(D)),
   limit,
-  stream: i32(stream),
+  stream: stream >>> 0,
   step: 4 * Math.ceil(T / 16),
 });
 
@@ -64,7 +64,8 @@ const groupsOf = ([B, T, H]: readonly number[]): [number, number, number] =>
 const workOf = ([B, T, H, D, causal]: readonly number[], products: number): number =>
   products * B * H * T * T * D / (causal ? 2 : 1);
 
-const main = (body: string): string => `@compute @workgroup_size(${TILE_THREADS}) fn main(${BUILTINS}) {
+const main = (body: string): string =>
+  `@compute @workgroup_size(${TILE_THREADS}) fn main(${BUILTINS}) {
   ${body}
 }`;
 
@@ -75,7 +76,7 @@ const attention: Kernel = ({ dims }) => {
     tensors: [
       read("qkv", 0, { as }),
       read("lengths", 1),
-      ...(limit ? [read("rng", 2)] : []),
+      ...(limit ? [read("rng", 2, { as: "u32" })] : []),
       write("y", 3, { as }),
       write("logSum", 4),
     ],
@@ -104,7 +105,7 @@ const queryGrad = (dims: readonly number[], deltas: number): Launch => {
     tensors: [
       read("qkv", 0, { as }),
       read("lengths", 1),
-      ...(limit ? [read("rng", 2)] : []),
+      ...(limit ? [read("rng", 2, { as: "u32" })] : []),
       read("y", 3, { as }),
       read("logSum", 4),
       read("dy", 5, { as }),
@@ -170,7 +171,7 @@ const keyGrad = (dims: readonly number[], deltas: number): Launch => {
     tensors: [
       read("qkv", 0, { as }),
       read("lengths", 1),
-      ...(limit ? [read("rng", 2)] : []),
+      ...(limit ? [read("rng", 2, { as: "u32" })] : []),
       read("logSum", 4),
       read("dy", 5, { as }),
       write("dqkv", 6, { as }),

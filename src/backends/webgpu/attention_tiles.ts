@@ -4,7 +4,7 @@
 // of a head or of the live tokens is read as 0. The kernels themselves are in attention.ts and cached_attention.ts.
 
 import type { Element } from "./kernel.ts";
-import { THREEFRY } from "./random.ts";
+import { KEEP_SCALE } from "./random.ts";
 
 /** Queries and keys of a tile, and the part of a head that is in workgroup memory at a time. */
 export const TILE = 32;
@@ -23,7 +23,9 @@ export const each = (n: number, text: (i: number) => string): string =>
 
 /** WGSL: `<name>(t, d)` gives elements d..d+3 of a row; `place` is where row t starts, rows at `bound` and behind are 0. */
 export function rowReader(name: string, tensor: string, place: string, bound: string, D: number): string {
-  const body = D % 4 === 0 ? `return ${tensor}[(at + d) / 4u];` : `var row = vec4f(${tensor}[at + d], 0.0, 0.0, 0.0);
+  const body = D % 4 === 0
+    ? `return ${tensor}[(at + d) / 4u];`
+    : `var row = vec4f(${tensor}[at + d], 0.0, 0.0, 0.0);
   if (d + 1u < p.D) { row.y = ${tensor}[at + d + 1u]; }
   if (d + 2u < p.D) { row.z = ${tensor}[at + d + 2u]; }
   if (d + 3u < p.D) { row.w = ${tensor}[at + d + 3u]; }
@@ -99,7 +101,10 @@ export const turned = (to: "left" | "right", rows: string, first: string): strin
 
 /** WGSL: a tile of `rows` at `first`, elements from `d` on, into `right` as [row][d]. */
 export const straight = (rows: string, first: string, d: number): string =>
-  each(4, (r) => `right[lane + ${64 * r}u] = ${rows}(${first} + lane / 8u + ${8 * r}u, ${d}u + 4u * (lane % 8u));`);
+  each(
+    4,
+    (r) => `right[lane + ${64 * r}u] = ${rows}(${first} + lane / 8u + ${8 * r}u, ${d}u + 4u * (lane % 8u));`,
+  );
 
 /** WGSL: adds the product of `rows` and `columns` over a whole head to the matrix `to`. */
 export const overHead = (to: string, rows: string, first: string, columns: string, second: string): string =>
@@ -125,15 +130,10 @@ export const sumsOf = (name: string, D: number): string =>
 
 /** WGSL: `keepFour(head, key, q)` gives the dropout factors of four queries, q a multiple of 4; "" without dropout. */
 export const keepFour = (limit: number): string =>
-  limit === 0 ? "" : `${THREEFRY}
+  limit === 0 ? "" : `${KEEP_SCALE}
 fn keepFour(head: u32, key: u32, q: u32) -> vec4f {
-  let words = threefry(
-    vec2u(bitcast<u32>(rng[0]), bitcast<u32>(p.stream)), vec2u((head * p.T + key) * p.step + q / 4u, bitcast<u32>(rng[1])),
-  );
-  return vec4f(
-    keepScale(words.x & 0xffffu, p.limit), keepScale(words.x >> 16u, p.limit),
-    keepScale(words.y & 0xffffu, p.limit), keepScale(words.y >> 16u, p.limit),
-  );
+  let block = (head * p.T + key) * p.step + q / 4u;
+  return keepScale4(vec2u(rng[0], rng[1]), p.limit, p.stream, block);
 }`;
 
 /** WGSL of the forward pass behind its preamble, which sets the private variables and `head`, `q0` and `end`. */

@@ -2,7 +2,16 @@
 // tiles like those of attention.ts; for a few, as in decoding, a workgroup has one query of one head and its threads share
 // the keys out: a score each, then a part of the head for a share of the values.
 
-import { elementOf, forward, rowReader, rowWriter, SEES, TILE, TILE_THREADS, TILES } from "./attention_tiles.ts";
+import {
+  elementOf,
+  forward,
+  rowReader,
+  rowWriter,
+  SEES,
+  TILE,
+  TILE_THREADS,
+  TILES,
+} from "./attention_tiles.ts";
 import { BUILTINS, f32, grid, GROUP, GROUP_INDEX, type Kernel, type Launch, read, write } from "./kernel.ts";
 import { MOST_OF_GROUP, SUM_OF_GROUP } from "./reduce.ts";
 
@@ -134,7 +143,7 @@ ${MOST_OF_GROUP}
   workgroupBarrier();
   let end = select(0u, offset + block + 1u, block < count);
   let part = 4u * (lane % QUARTERS); let share = lane / QUARTERS;
-  var most = -3.4e38; var sum = 0.0; var mix = vec4f();
+  var most = -3.4e38; var sum = 0.0; var mixture = vec4f();
   for (var k0 = 0u; k0 < end; k0 += ${GROUP}u) {
     let k = k0 + lane;
     var score = -3.4e38;
@@ -149,15 +158,15 @@ ${MOST_OF_GROUP}
     sum = sum * fade + weight;
     weights[lane] = weight;
     workgroupBarrier();
-    mix *= fade;
+    mixture *= fade;
     if (share < SHARES) {
       let size = min(${GROUP}u, end - k0);
-      for (var i = share; i < size; i += SHARES) { mix += weights[i] * value(k0 + i, part); }
+      for (var i = share; i < size; i += SHARES) { mixture += weights[i] * value(k0 + i, part); }
     }
     workgroupBarrier();
   }
   sum = sumOfGroup(sum, lane);
-  mixed[lane] = mix;
+  mixed[lane] = mixture;
   workgroupBarrier();
   if (share == 0u) {
     var total = vec4f();

@@ -12,7 +12,11 @@ const teamOf = (C: number): number => Math.min(GROUP, Math.max(8, 2 ** Math.ceil
 // What rows are read as, and how the elements of that are summed.
 function vectors(C: number) {
   const four = C % 4 === 0;
-  return { as: four ? "vec4f" : "f32", length: four ? C / 4 : C, total: four ? "dot(v, vec4f(1.0))" : "v" } as const;
+  return {
+    as: four ? "vec4f" : "f32",
+    length: four ? C / 4 : C,
+    total: four ? "dot(v, vec4f(1.0))" : "v",
+  } as const;
 }
 
 // Every thread of the group calls `sumOfTeam`, which gives each the sums over its team.
