@@ -31,17 +31,20 @@ function values(input: CaseInput, random: Random): HostArray {
 export function samples({ timed = false } = {}): Sample[] {
   return (Object.keys(ops) as OpName[]).flatMap((name) => {
     const op = ops[name] as unknown as Op;
-    return op.cases.filter(({ bench = false }) => bench === timed).map((one, i) => {
-      const random = new Random(i, name);
-      const shapes = one.inputs.map(({ shape }) => `(${shape})`).join(" ");
-      return {
-        label: `${name} ${shapes} ${JSON.stringify(one.attrs ?? {})}`,
-        op,
-        case: one,
-        feeds: Object.fromEntries(one.inputs.map((input, k) => [`x${k}`, values(input, random)])),
-      };
-    });
+    return op.cases.filter(({ bench = false }) => bench === timed).map((one, i) => sampleOf(op, one, i));
   });
+}
+
+/** One case of an op with random inputs. */
+export function sampleOf(op: Op, one: Case, seed: number): Sample {
+  const random = new Random(seed, op.name);
+  const shapes = one.inputs.map(({ shape }) => `(${shape})`).join(" ");
+  return {
+    label: `${op.name} ${shapes} ${JSON.stringify(one.attrs ?? {})}`,
+    op,
+    case: one,
+    feeds: Object.fromEntries(one.inputs.map((input, k) => [`x${k}`, values(input, random)])),
+  };
 }
 
 function record({ op, case: { inputs, attrs } }: Sample, parameter: boolean): {

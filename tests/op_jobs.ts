@@ -15,14 +15,17 @@ export interface Job {
   readonly parameters: readonly string[];
 }
 
-/** Forward and gradient of every case. */
-export const jobs: readonly Job[] = samples().flatMap((sample) => {
+/** Forward and gradient of one case. */
+export function jobsOf(sample: Sample): Job[] {
   const gradients = gradientPlans(sample);
   return [
     { sample, plan: forwardPlan(sample), parameters: [] },
     ...(gradients ? [{ sample, plan: gradients.gradient, parameters: gradients.parameters }] : []),
   ];
-});
+}
+
+/** Forward and gradient of every case. */
+export const jobs: readonly Job[] = samples().flatMap(jobsOf);
 
 /** Outputs and gradients of one job, by name. */
 export async function runJob(device: Device, { sample, plan, parameters }: Job): Promise<Results> {
@@ -45,7 +48,7 @@ const reference = openReference();
 export async function assertAgrees(device: Device, job: Job): Promise<void> {
   const got = await runJob(device, job), want = await runJob(reference, job);
   for (const [name, values] of Object.entries(want)) {
-    const scale = Math.max(1, ...Array.from(values, Math.abs));
+    const scale = (values as Float32Array).reduce((most, value) => Math.max(most, Math.abs(value)), 1);
     const tolerance = (job.sample.op.tolerance ?? 1e-5) * scale;
     values.forEach((value, i) => {
       const error = Math.abs(value - got[name][i]);
