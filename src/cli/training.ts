@@ -121,6 +121,8 @@ export async function follow<C, R>(
         if (!quiet) {
           progress.note(`step ${event.step}: ${values.join(", ")}${event.best ? " (best so far)" : ""}`);
         }
+      } else if (event.type === "observation") {
+        progress.note(`step ${event.step}: ${event.summary}`);
       } else {
         checkpoint = event.path;
       }

@@ -16,6 +16,7 @@ import {
   type TextTokens,
 } from "./inputs.ts";
 import type { MetricName } from "./score.ts";
+import type { ZeroShotName } from "./zero_shot.ts";
 
 /** One example as it was read; tokenizing and cutting come later. */
 export interface Example {
@@ -57,6 +58,8 @@ export interface Task {
   readonly sum?: number;
   /** What is reported; the first decides which epoch is best. */
   readonly metrics: readonly MetricName[];
+  /** How a language model answers without having learnt the task, where the form alone decides. */
+  readonly zeroShot?: ZeroShotName;
 }
 
 const classMetrics = ["accuracy", "f1", "matthews"] as const;
@@ -107,6 +110,7 @@ export const tasks: Readonly<Record<TaskName, Task>> = {
       answerSequences(frame, texts("context"), texts("question"), answers),
     head: "answers",
     metrics: ["accuracy"],
+    zeroShot: "choice",
   },
 };
 
