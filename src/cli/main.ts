@@ -13,6 +13,7 @@ import { addPretrain } from "./commands/pretrain.ts";
 import { addTokenizer } from "./commands/tokenizer.ts";
 import { addUse } from "./commands/use.ts";
 import { addWeights } from "./commands/weights.ts";
+import { addZeroshot } from "./commands/zeroshot.ts";
 import { Interrupted, say } from "./io.ts";
 import { serve } from "./prepare_workers.ts";
 
@@ -25,6 +26,7 @@ addPrepare(program, import.meta.url);
 addPretrain(program);
 addFinetune(program);
 addUse(program);
+addZeroshot(program);
 addWeights(program);
 addInfo(program);
 addInspect(program);

@@ -32,7 +32,9 @@ export interface ZeroShotRule {
   readonly metric: MetricName;
   /** For a rule that tells two classes apart: how data call the one that counts as positive. */
   readonly positive?: readonly string[];
-  /** What is compared: one for each answer, or the negative and the positive class. A single one is held to a threshold. */
+  /** Whether the score of the only continuation is held to a threshold, chosen on training examples. */
+  readonly threshold?: true;
+  /** What is compared: one for each answer, or the negative and the positive class. */
   continuations(example: Example, encode: (text: string) => readonly number[]): Continuation[];
 }
 
@@ -48,6 +50,7 @@ export const zeroShotRules: Readonly<Record<ZeroShotName, ZeroShotRule>> = {
     form: "classification",
     metric: "matthews",
     positive: ["1", "acceptable"],
+    threshold: true,
     continuations({ texts }, encode) {
       const ids = encode(texts.text);
       return [{ given: ids.slice(0, 1), scored: ids.slice(1) }];
@@ -240,7 +243,7 @@ export async function zeroShot(
       "The model is a classifier: zero-shot scores are those of a language model before fine-tuning",
     );
   }
-  const held = examples.some(({ spans }) => spans.length === 1);
+  const held = rule.threshold ?? false;
   if (held && train.length === 0) {
     throw new RangeError(`Cannot choose a threshold for ${rule.name} without training examples: give some`);
   }

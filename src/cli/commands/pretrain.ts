@@ -6,6 +6,7 @@ import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } fro
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
+import { datasetName } from "../../tasks/readers/datasets.ts";
 import type { Tokens } from "../../text/batches.ts";
 import { type AnyTokenizer, openTokenizer } from "../../text/open_tokenizer.ts";
 import { readCorpusIndex, readPrepared } from "../../text/prepare/prepared.ts";
@@ -23,6 +24,7 @@ import {
   type RunConfig,
   runTokenizer,
 } from "../run_folder.ts";
+import { type NamedProblem, readProblem, zeroShotObserver } from "../zero_shot.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
 interface Flags extends TrainingFlags, ArchitectureFlags {
@@ -41,6 +43,9 @@ interface Flags extends TrainingFlags, ArchitectureFlags {
   readonly schedule: ScheduleName;
   readonly saveEvery?: number;
   readonly validateEvery?: number;
+  readonly zeroshot?: string[];
+  readonly zeroshotEvery?: number;
+  readonly zeroshotLimit?: number;
 }
 
 /** Learning rates that train each size well; the last is the paper's. */
@@ -90,6 +95,16 @@ export function addPretrain(program: Command): void {
       "updates between validations; a tenth of the steps unless given",
       whole(1),
     )
+    .option(
+      "--zeroshot <task=folder...>",
+      "score this data set without fine-tuning along the training, into zeroshot.jsonl: glue/cola=CoLA; see `zeroshot`",
+    )
+    .option(
+      "--zeroshot-every <n>",
+      "updates between these scores; a tenth of the steps unless given",
+      whole(1),
+    )
+    .option("--zeroshot-limit <n>", "score only so many examples of each", whole(1))
     .addHelpText(
       "after",
       "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
@@ -105,6 +120,7 @@ async function pretrain(flags: Flags): Promise<void> {
   const start = await startingPoint(flags);
   const { config, tokenizer } = start, { out, steps } = flags;
   const settings = settingsOf(flags, config);
+  const problems = await zeroShotProblems(flags, start);
   const run: RunConfig = {
     format: "foreword-run-1",
     task: "language",
@@ -115,7 +131,7 @@ async function pretrain(flags: Flags): Promise<void> {
   };
   const begun = await beginRun(out, run, tokenizer, flags.resume !== undefined);
   try {
-    const outcome = await trainFrom(start, flags, settings, signal);
+    const outcome = await trainFrom(start, flags, { settings, problems }, signal);
     const { perplexity } = outcome.validation ?? {};
     print(
       flags,
@@ -132,7 +148,10 @@ async function pretrain(flags: Flags): Promise<void> {
 async function trainFrom(
   { config, tokenizer, values: initial }: StartingPoint,
   flags: Flags,
-  settings: ReturnType<typeof settingsOf>,
+  { settings, problems }: {
+    settings: ReturnType<typeof settingsOf>;
+    problems: readonly NamedProblem[];
+  },
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { out, steps } = flags;
@@ -163,6 +182,7 @@ async function trainFrom(
     resumed,
     saveEvery: flags.saveEvery ?? every,
     validateEvery: flags.validateEvery ?? every,
+    observe: zeroShotObserver(model, problems, flags.zeroshotEvery ?? every, signal),
     options: {
       schedule: { name: flags.schedule, learningRate: settings.lr, warmup: settings.warmup / steps, steps },
       optimizer: { ...gpt1Optimizer, maxNorm: flags.clip },
@@ -212,6 +232,34 @@ async function startingPoint(flags: Flags): Promise<StartingPoint> {
   }
   const size = sizeOf(model, flags), loaded = await openTokenizer(disk, tokenizer);
   return { config: configure(size, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
+}
+
+async function zeroShotProblems(
+  { zeroshot = [], zeroshotEvery, zeroshotLimit }: Flags,
+  { config: { context }, tokenizer }: StartingPoint,
+): Promise<NamedProblem[]> {
+  if (zeroshot.length === 0 && (zeroshotEvery ?? zeroshotLimit) !== undefined) {
+    throw new UsageError("Give --zeroshot TASK=FOLDER at least once: it says what to score");
+  }
+  const problems: NamedProblem[] = [];
+  for (const asked of zeroshot) {
+    const [, task, data] = /^([^=]+)=(.+)$/.exec(asked) ?? [];
+    if (task === undefined || data === undefined) {
+      throw new UsageError(`Cannot use --zeroshot ${asked}: it must be TASK=FOLDER, such as glue/cola=CoLA`);
+    }
+    if (datasetName(task) === null) {
+      throw new UsageError(
+        `There is no data set "${task}" for --zeroshot: give one such as glue/cola, glue/sst-2, race`,
+      );
+    }
+    const limit = zeroshotLimit === undefined ? {} : { limit: zeroshotLimit };
+    problems.push(await readProblem({ task, data, split: "dev", ...limit }, { tokenizer, context }));
+  }
+  const names = problems.map(({ task }) => task);
+  if (new Set(names).size < names.length) {
+    throw new UsageError(`Give each task of --zeroshot once, not ${names.join(", ")}`);
+  }
+  return problems;
 }
 
 // Everything that decides what is computed, so that resuming with other settings can be refused.
