@@ -7,6 +7,7 @@ import type { MetricName } from "../tasks/score.ts";
 import { datasetName, type Split } from "../tasks/readers/datasets.ts";
 import type { Example } from "../tasks/task.ts";
 import {
+  positiveLabel,
   prepareZeroShot,
   zeroShot,
   type ZeroShotProblem,
@@ -76,7 +77,8 @@ export async function readProblem(flags: ZeroShotFlags, reader: Reader): Promise
   }
   const prepare = (examples: readonly Example[], path: string) => {
     const chosen = limited(examples, flags.limit);
-    const prepared = prepareZeroShot(rule, reader.tokenizer, reader.context, chosen, flags.positive);
+    const positive = positiveLabel(rule, examples, flags.positive);
+    const prepared = prepareZeroShot(rule, reader.tokenizer, reader.context, chosen, positive);
     const cut = prepared.filter((example) => example.cut).length;
     if (cut > 0) say(noteOf(cut, prepared.length, path, reader.context, rule));
     return prepared;

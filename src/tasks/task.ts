@@ -15,6 +15,7 @@ import {
   singleSequence,
   type TextTokens,
 } from "./inputs.ts";
+import { rememberingLast } from "./remembering.ts";
 import type { MetricName } from "./score.ts";
 import type { ZeroShotName } from "./zero_shot.ts";
 
@@ -219,17 +220,6 @@ export function prepare(
     if (`${sizes(sequences)}` !== `${sizes(whole)}`) cut(example);
     return { sequences, label };
   });
-}
-
-// Questions about a document follow each other, and it is long: it is encoded once for all of them.
-function rememberingLast(tokenizer: Tokenizer): (text: string) => TextTokens {
-  let recent = new Map<string, TextTokens>();
-  return (text) => {
-    const ids = recent.get(text) ?? tokenizer.encode(text);
-    if (recent.size >= 8) recent = new Map();
-    recent.set(text, ids);
-    return ids;
-  };
 }
 
 function labelNumber(

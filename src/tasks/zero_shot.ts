@@ -4,6 +4,7 @@
 
 import type { Gpt1 } from "../models/gpt1_model.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { rememberingLast } from "./remembering.ts";
 import { type MetricName, metrics } from "./score.ts";
 import { type Span, spanOf, spanScores } from "./spans.ts";
 import type { Example, TaskName } from "./task.ts";
@@ -134,18 +135,17 @@ export interface ZeroShotExample {
 /**
  * Makes examples ready: encodes them and cuts them to a context, as `spanOf` does.
  *
- * @param positive The label that counts as positive, for a rule that tells two classes apart; the rule's own unless given.
- * @throws {RangeError} naming the example, for one without a label or one that the rule cannot read; and for labels of which
- * none is the positive one, or that are more than two.
+ * @param positive The label that counts as positive, for a rule that tells two classes apart; as `positiveLabel` unless given.
+ * @throws {RangeError} naming the example, for one without a label or one that the rule cannot read.
  */
 export function prepareZeroShot(
   rule: ZeroShotRule,
   tokenizer: Tokenizer,
   context: number,
   examples: readonly Example[],
-  positive?: string,
+  positive: string | null = positiveLabel(rule, examples),
 ): ZeroShotExample[] {
-  const encode = remembering(tokenizer), yes = rule.positive ? positiveLabel(rule, examples, positive) : null;
+  const encode = rememberingLast(tokenizer);
   return examples.map((example, i) => {
     const where = example.where ?? `Example ${i + 1}`;
     if (example.label === null) {
@@ -163,29 +163,25 @@ export function prepareZeroShot(
     }
     return {
       spans: parts.map(({ given, scored }) => spanOf(given, scored, context)),
-      label: yes === null ? Number(example.label) : Number(example.label === yes),
+      label: positive === null ? Number(example.label) : Number(example.label === positive),
       cut: parts.some(({ given, scored }) => given.length + scored.length > context + 1),
     };
   });
 }
 
-// Questions about a document follow each other, and "very" follows every text.
-function remembering(tokenizer: Tokenizer): (text: string) => readonly number[] {
-  let recent = new Map<string, readonly number[]>();
-  return (text) => {
-    const ids = recent.get(text) ?? tokenizer.encode(text);
-    if (recent.size >= 16) recent = new Map();
-    recent.set(text, ids);
-    return ids;
-  };
-}
-
-function positiveLabel(
-  { name, positive = [] }: ZeroShotRule,
+/**
+ * Which label of two counts as positive: the one that is given, else the one that the rule knows; `null` for a rule that does
+ * not tell two classes apart, and for examples without labels.
+ *
+ * @throws {RangeError} if it is not among the labels of the examples, or these are more than two.
+ */
+export function positiveLabel(
+  { name, positive }: ZeroShotRule,
   examples: readonly Example[],
   given?: string,
-): string {
+): string | null {
   const labels = [...new Set(examples.flatMap(({ label }) => label ?? []))].sort();
+  if (!positive || labels.length === 0) return null;
   const known = given === undefined ? positive : [given],
     found = known.filter((label) => labels.includes(label));
   if (found.length === 1 && labels.length <= 2) return found[0];
