@@ -129,7 +129,7 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
 
   async function* observe(): AsyncGenerator<RunEvent> {
     if (!run.observe || observed === step) return;
-    const outcome = await unlessAborted(run.observe.at(step), options.signal);
+    const outcome = await unlessAborted(() => run.observe!.at(step), options.signal);
     if (!outcome) return;
     observed = step;
     const { records, summary } = outcome;
@@ -139,7 +139,7 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   }
   async function* validate(): AsyncGenerator<RunEvent> {
     if (!run.validate || validated === step) return;
-    const outcome = await unlessAborted(run.validate(), options.signal);
+    const outcome = await unlessAborted(() => run.validate!(), options.signal);
     if (!outcome) return;
     const { score, metrics: values } = outcome;
     const isBest = best === null || score > best.score;
@@ -178,10 +178,10 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   if (saved !== step) yield await save();
 }
 
-// What was promised, or `null` if the signal cut it short.
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T | null> {
+// What work comes to, or `null` if the signal cuts it short.
+async function unlessAborted<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | null> {
   try {
-    return await promise;
+    return await work();
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return null;
     throw error;
