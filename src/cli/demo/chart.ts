@@ -38,7 +38,10 @@ export interface Look {
   readonly dashed: boolean;
 }
 
-/** A line chart; `references` are horizontal lines with a name, such as a baseline's score. Sizes are in CSS pixels. */
+/**
+ * A line chart; `references` are horizontal lines with a name, such as a baseline's score. Sizes are in CSS pixels; a
+ * legend of several lines adds to the height.
+ */
 export interface LineChart {
   readonly title: string;
   readonly description: string;
@@ -88,6 +91,7 @@ svg.chart .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; 
 svg.chart .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
 ${classes((i) => `svg.chart .k${i} { stroke: var(--s${i}); }`)}
 ${classes((i) => `svg.chart .b${i} { fill: var(--s${i}); }`)}
+svg.chart .range { fill: none; stroke-width: 1.4; }
 svg.chart .dashed { stroke-dasharray: 6 4; }
 svg.chart .c0 { stroke: var(--s0); } svg.chart .c1 { stroke: var(--s1); stroke-dasharray: 8 3; }
 svg.chart .c2 { stroke: var(--s2); stroke-dasharray: 3 3; } svg.chart .c3 { stroke: var(--s3); stroke-dasharray: 9 3 2 3; }
@@ -101,7 +105,7 @@ export const CHARACTER = 6.9;
 
 /** The SVG of a line chart. */
 export function lineChart(chart: LineChart): string {
-  const { width = 760, height = 380 } = chart;
+  const { width = 760 } = chart;
   const references = (chart.references ?? []).filter(({ value }) => Number.isFinite(value));
   const series = chart.series.map(({ points, ...rest }) => ({
     ...rest,
@@ -109,7 +113,8 @@ export function lineChart(chart: LineChart): string {
   }));
   const all = series.flatMap(({ points }) => points);
   const left = 70, right = width - 24, entries = legend(series.map(keyOf), left, right);
-  const top = 44 + entries.height - LEGEND_LINE, bottom = height - 48;
+  const more = entries.height - LEGEND_LINE, height = (chart.height ?? 380) + more;
+  const top = 44 + more, bottom = height - 48;
   const x = (chart.x.log ? scaleLog() : scaleLinear())
     .domain(chart.x.range ?? extent(all.map(([value]) => value))).range([left, right]);
   const heights = [...all.map(([, value]) => value), ...references.map(({ value }) => value)];

@@ -31,7 +31,7 @@ export function ablationsReport(cells: readonly Cell[], note = ""): Report {
     markdown(armTable(cells, tasks, arms, shared)).trimEnd(),
     ...(paper
       ? [
-        "The paper's own lines (table 5: 117 million parameters, all labels of each set, scored by GLUE's server):",
+        "The paper's own lines (table 5: 117 million parameters, all labels of each set; averages over the same columns):",
         markdown(paper).trimEnd(),
       ]
       : []),
@@ -210,7 +210,7 @@ export function cellRows(cells: readonly Cell[]): Table {
       "training_examples",
       "scored_examples",
       "baseline",
-      "paper",
+      "paper_points",
     ],
     rows: cells.map((cell) => {
       const { mean, median, least, most } = summary(cell.scores);
@@ -232,7 +232,7 @@ export function cellRows(cells: readonly Cell[]): Table {
         cell.trained,
         cell.scored,
         cell.baseline,
-        paper ? paper / 100 : "",
+        paper ?? "",
       ];
     }),
   };

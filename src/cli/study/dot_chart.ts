@@ -23,7 +23,7 @@ export interface DotChart {
   readonly baselines: readonly number[];
 }
 
-const LEFT = 70, RIGHT = 24, PLOT = 300, BELOW = 34;
+const LEFT = 70, RIGHT = 24, PLOT = 360, BELOW = 34;
 
 /** The SVG of the chart. */
 export function dotChart({ title, description, y: label, groups, series, baselines }: DotChart): string {
@@ -61,10 +61,8 @@ export function dotChart({ title, description, y: label, groups, series, baselin
     marks.map((one, group) => {
       if (!one) return "";
       const x = place(group, i);
-      const range = `<line class="line k${i % PALETTE}" x1="${at(x)}" x2="${at(x)}" y1="${
-        at(y(one.least))
-      }" y2="${at(y(one.most))}"/>`;
-      return (one.least < one.most ? range : "") + mark(i, x, y(one.value), 72);
+      return (one.least < one.most ? rangeLine(i, x, y(one.least), y(one.most)) : "") +
+        mark(i, x, y(one.value));
     })
   );
   return svg({ title, description }, width, bottom + BELOW, [
@@ -82,4 +80,10 @@ function baseline(x: number, y: number, width = 28): string {
   return `<line class="reference" x1="${at(x - width / 2)}" x2="${at(x + width / 2)}" y1="${at(y)}" y2="${
     at(y)
   }"/>`;
+}
+
+// With ends, so that a range shows beside a mark that is as tall.
+function rangeLine(series: number, x: number, low: number, high: number): string {
+  const ends = [low, high].map((y) => `M${at(x - 7)} ${at(y)}h14`);
+  return `<path class="range k${series % PALETTE}" d="M${at(x)} ${at(low)}V${at(high)}${ends.join("")}"/>`;
 }

@@ -205,7 +205,7 @@ export function zeroshotReport(curves: readonly Curve[]): Report {
         format: (value) => value.toLocaleString("en"),
         ...ticksOf(curves),
       },
-      y: { label: "Relative performance (0 random, 1 reference)" },
+      y: { label: "0: random guess, 1: the reference" },
       series: curves.map(({ name, architecture, points }, i) => ({
         name: titles[i],
         // A logarithmic axis has no place for the untrained model.
@@ -214,7 +214,7 @@ export function zeroshotReport(curves: readonly Curve[]): Report {
         ),
         look: { colour: tasks.indexOf(name) % PALETTE, dashed: architecture === "lstm" },
       })),
-      references: [{ name: "random guess", value: 0 }],
+      references: [{ name: "", value: 0 }],
     }),
   };
 }
