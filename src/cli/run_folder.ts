@@ -110,14 +110,23 @@ async function sweep(run: string): Promise<void> {
 }
 
 function requireSame(run: string, before: RunConfig["settings"], now: RunConfig["settings"]): void {
+  const found = difference(before, now);
+  if (!found) return;
+  throw new UsageError(
+    `Cannot resume ${run} with ${found.name} ${found.now}: it was begun with ${found.before}. Give the same flags`,
+  );
+}
+
+/** The first setting in which two runs differ, with what each has in JSON; `null` if there is none. */
+export function difference(
+  before: RunConfig["settings"],
+  now: RunConfig["settings"],
+): { readonly name: string; readonly before: string; readonly now: string } | null {
   for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
     const [old, asked] = [before[name], now[name]].map((value) => JSON.stringify(value) ?? "nothing");
-    if (old !== asked) {
-      throw new UsageError(
-        `Cannot resume ${run} with ${name} ${asked}: it was begun with ${old}. Give the same flags`,
-      );
-    }
+    if (old !== asked) return { name, before: old, now: asked };
   }
+  return null;
 }
 
 /** Outputs of a run's classifier, `null` for a language model. */

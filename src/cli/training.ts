@@ -136,6 +136,7 @@ export async function follow<C, R>(
         (kept
           ? `The checkpoints of ${run.folder} are kept; try a lower --lr or a longer --warmup in a new --out`
           : "Nothing was saved yet; try a lower --lr or a longer --warmup"),
+      { cause: error },
     );
   } finally {
     progress.end();

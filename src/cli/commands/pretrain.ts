@@ -27,7 +27,8 @@ import {
 import { type NamedProblem, readProblem, zeroShotObserver } from "../zero_shot.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
-interface Flags extends TrainingFlags, ArchitectureFlags {
+/** Flags of a pre-training. */
+export interface PretrainFlags extends TrainingFlags, ArchitectureFlags {
   readonly corpus: string;
   readonly valid?: string;
   readonly validFraction?: number;
@@ -64,8 +65,18 @@ const LSTM_RATE = 3;
 
 /** Adds the command. */
 export function addPretrain(program: Command): void {
-  architectureFlags(trainingFlags(program.command("pretrain")))
+  pretrainFlags(program.command("pretrain"))
     .description("Train a language model on text, from nothing or from an earlier run")
+    .addHelpText(
+      "after",
+      "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
+    )
+    .action(pretrain);
+}
+
+/** Adds the flags of a pre-training. */
+export function pretrainFlags(command: Command): Command {
+  return architectureFlags(trainingFlags(command))
     .requiredOption(
       "--corpus <path>",
       "a UTF-8 text file, a folder of .txt files, or one made by `foreword prepare`",
@@ -104,21 +115,27 @@ export function addPretrain(program: Command): void {
       "updates between these scores; a tenth of the steps unless given",
       whole(1),
     )
-    .option("--zeroshot-limit <n>", "score only so many examples of each", whole(1))
-    .addHelpText(
-      "after",
-      "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
-    )
-    .action(pretrain);
+    .option("--zeroshot-limit <n>", "score only so many examples of each", whole(1));
 }
 
-async function pretrain(flags: Flags): Promise<void> {
+async function pretrain(flags: PretrainFlags): Promise<void> {
+  const { out, steps } = flags, outcome = await pretrainOnce(flags, interruptSignal());
+  const { perplexity } = outcome.validation ?? {};
+  print(
+    flags,
+    { out, ...outcome, ...outcome.validation },
+    `${out}: ${steps} steps` + (outcome.loss === null ? "" : `, loss ${outcome.loss.toFixed(4)}`) +
+      (perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`),
+  );
+}
+
+/** Pre-trains once, and leaves a run folder. */
+export async function pretrainOnce(flags: PretrainFlags, signal: AbortSignal): Promise<Outcome> {
   if (flags.valid !== undefined && flags.validFraction !== undefined) {
     throw new UsageError("Give either --valid or --valid-fraction, not both");
   }
-  const signal = interruptSignal();
   const start = await startingPoint(flags);
-  const { config, tokenizer } = start, { out, steps } = flags;
+  const { config, tokenizer } = start, { out } = flags;
   const settings = settingsOf(flags, config);
   const problems = await zeroShotProblems(flags, start);
   const run: RunConfig = {
@@ -131,14 +148,7 @@ async function pretrain(flags: Flags): Promise<void> {
   };
   const begun = await beginRun(out, run, tokenizer, flags.resume !== undefined);
   try {
-    const outcome = await trainFrom(start, flags, { settings, problems }, signal);
-    const { perplexity } = outcome.validation ?? {};
-    print(
-      flags,
-      { out, ...outcome, ...outcome.validation },
-      `${out}: ${steps} steps` + (outcome.loss === null ? "" : `, loss ${outcome.loss.toFixed(4)}`) +
-        (perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`),
-    );
+    return await trainFrom(start, flags, { settings, problems }, signal);
   } catch (error) {
     await begun.undo();
     throw error;
@@ -147,7 +157,7 @@ async function pretrain(flags: Flags): Promise<void> {
 
 async function trainFrom(
   { config, tokenizer, values: initial }: StartingPoint,
-  flags: Flags,
+  flags: PretrainFlags,
   { settings, problems }: {
     settings: ReturnType<typeof settingsOf>;
     problems: readonly NamedProblem[];
@@ -209,7 +219,7 @@ interface StartingPoint {
   readonly values: ParameterValues | null;
 }
 
-async function startingPoint(flags: Flags): Promise<StartingPoint> {
+async function startingPoint(flags: PretrainFlags): Promise<StartingPoint> {
   const { init, checkpoint, tokenizer, model, architecture, units, dropout } = flags;
   if (init !== undefined) {
     for (const [name, value] of Object.entries({ model, architecture, units })) {
@@ -235,7 +245,7 @@ async function startingPoint(flags: Flags): Promise<StartingPoint> {
 }
 
 async function zeroShotProblems(
-  { zeroshot = [], zeroshotEvery, zeroshotLimit }: Flags,
+  { zeroshot = [], zeroshotEvery, zeroshotLimit }: PretrainFlags,
   { config: { context }, tokenizer }: StartingPoint,
 ): Promise<NamedProblem[]> {
   if (zeroshot.length === 0 && (zeroshotEvery ?? zeroshotLimit) !== undefined) {
@@ -263,7 +273,7 @@ async function zeroShotProblems(
 }
 
 // Everything that decides what is computed, so that resuming with other settings can be refused.
-function settingsOf(flags: Flags, config: Gpt1Config) {
+function settingsOf(flags: PretrainFlags, config: Gpt1Config) {
   const {
     corpus,
     valid,
@@ -303,7 +313,7 @@ function settingsOf(flags: Flags, config: Gpt1Config) {
 
 // Token files live in the run folder, so that a resumed run reads what the first one read.
 async function tokensOf(
-  { corpus, valid, validFraction, out }: Flags,
+  { corpus, valid, validFraction, out }: PretrainFlags,
   tokenizer: AnyTokenizer,
   signal: AbortSignal,
 ): Promise<{ train: Tokens; valid: Tokens | null; validBytes: number | null }> {
