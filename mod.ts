@@ -23,6 +23,7 @@ export * from "./src/backends/backend.ts";
 export * from "./src/open_device.ts";
 /** Layers as functions on values: ops under the names that models use. */
 export * as nn from "./src/nn/layers.ts";
+export * from "./src/nn/lora.ts";
 export * from "./src/nn/model.ts";
 export * from "./src/nn/parameters.ts";
 export * from "./src/nn/published.ts";
@@ -33,6 +34,7 @@ export * from "./src/models/gpt1_inspect.ts";
 export * from "./src/models/gpt1_model.ts";
 export * from "./src/models/gpt1_plans.ts";
 export * from "./src/models/gpt1_published.ts";
+export * from "./src/models/gpt1_tuning.ts";
 export { type LstmLayer } from "./src/models/lstm_layer.ts";
 export * from "./src/models/lstm_lm.ts";
 export * from "./src/text/batches.ts";
