@@ -6,6 +6,7 @@ import { NotFound } from "../core/storage.ts";
 import { type Gpt1Config, withDropout } from "../models/gpt1.ts";
 import type { LabelledExample } from "../models/gpt1_feeds.ts";
 import { gpt1Plans } from "../models/gpt1_plans.ts";
+import { untuned } from "../models/gpt1_tuning.ts";
 import {
   blocksOf,
   classifierConfig,
@@ -27,17 +28,16 @@ import { parameterReader } from "../train/checkpoint.ts";
 import type { ScheduleName } from "../train/schedule.ts";
 import { deviceOf, disk, say, UsageError } from "./io.ts";
 import { prepareFile } from "./prepare_file.ts";
-import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
+import { baseValues, beginRun, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
 import { readData, readUnlabelled, type TaskData, taskData, type TaskFlags } from "./task_data.ts";
 import { answerOf, writePredictions } from "./task_results.ts";
 import { follow, requireMemory, type TrainingFlags } from "./training.ts";
+import { type TuningFlags, tuningOf } from "./tuning.ts";
 
 /** Flags of a fine-tuning. */
-export interface FineTuneFlags extends TrainingFlags, TaskFlags {
+export interface FineTuneFlags extends TrainingFlags, TaskFlags, TuningFlags {
   readonly model: string;
   readonly checkpoint?: string;
-  readonly fromScratch?: boolean;
-  readonly transferLayers?: number;
   readonly data?: string;
   readonly train?: string;
   readonly dev?: string;
@@ -62,7 +62,7 @@ export interface FineTuneFlags extends TrainingFlags, TaskFlags {
 /** What every seed shares: the base and the examples. */
 export interface Training {
   readonly data: TaskData;
-  /** Of the pre-trained run, with the dropout asked for. */
+  /** Of the pre-trained run, with the dropout asked for and what is to be trained of it. */
   readonly config: Gpt1Config;
   readonly tokenizer: AnyTokenizer;
   readonly examples: Readonly<Record<"train" | "dev", Example[]>> & { readonly test: Example[] | null };
@@ -94,12 +94,13 @@ export async function prepareTraining(flags: FineTuneFlags): Promise<Training> {
       }`,
     );
   }
+  const model = untuned(withDropout(from.model, flags.dropout)), tuning = tuningOf(flags, model);
   // One after another, so that of several mistakes it is always the same one that is told.
   const train = await readPart(data, flags, "train"), dev = await readPart(data, flags, "dev");
   const test = await readPart(data, flags, "test");
   return {
     data,
-    config: withDropout(from.model, flags.dropout),
+    config: { ...model, ...tuning },
     tokenizer,
     examples: { train: train!, dev: dev!, test },
   };
@@ -167,7 +168,7 @@ export async function fineTuneOnce(
     dev: prepareFile(named("dev"), preparation, examples.dev),
     test: examples.test && prepareFile(named("test"), preparation, examples.test),
   };
-  const settings = settingsOf(flags, data);
+  const settings = settingsOf(flags, data, config);
   const begun = await beginRun(
     out,
     {
@@ -205,9 +206,7 @@ async function trainAndScore(
 ): Promise<Outcome> {
   const { out, seed } = flags, { task, labels, head } = problem;
   const resumed = await resumePoint(out, flags.resume ?? false);
-  const values = resumed || flags.fromScratch
-    ? null
-    : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
+  const values = resumed || flags.fromScratch ? null : await baseValues(flags.model, flags.checkpoint);
   using device = await deviceOf(flags);
   const what = labels.length ? `labels ${labels.join(", ")}` : `${head.choices} answers each`;
   say(`${device.description}; ${data.train.length} examples, ${what}`);
@@ -257,12 +256,15 @@ async function trainAndScore(
 function settingsOf(
   flags: FineTuneFlags,
   { task, dataset, scale }: TaskData,
+  { lora, frozenLayers }: Gpt1Config,
 ): FineTuneSettings & Record<string, unknown> {
   const { model, train, dev, epochs, batch, warmup, dropout, clip, schedule, seed } = flags;
   return {
     base: model,
     fromScratch: flags.fromScratch ?? false,
     transferLayers: flags.transferLayers ?? null,
+    ...(lora ? { lora } : {}),
+    ...(frozenLayers === undefined ? {} : { frozenLayers }),
     task: flags.task,
     scale,
     data: flags.data ?? null,

@@ -194,7 +194,8 @@ export function decodePlan(layout: Layout, config: Gpt1Config, batch: number, le
   const ids = graph.input("ids", [batch, length, 2], "i32", { below: tableRows(config) });
   const extents = graph.input("extents", [batch, 2], "i32", { below: config.context + 1 });
   const last = graph.input("last", [batch], "i32", { below: length });
-  const we = table(p, config, null), attend = cachedAttention(extents, { heads: config.heads, context: config.context });
+  const we = table(p, config, null),
+    attend = cachedAttention(extents, { heads: config.heads, context: config.context });
   const recur = carriedLstm(extents);
   const h = selectRows(hidden(p, config, we, ids, { attend, recur, rng: null }), last); // (B, C)
   return plan(graph, { logits: graph.scope("lm", () => project(h, we)) }); // (B, V + specials + context)

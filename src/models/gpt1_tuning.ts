@@ -30,6 +30,13 @@ export function blockOf(name: string): number | null {
   return found && Number(found[1] ?? 0);
 }
 
+/** A configuration of which everything is trained. */
+export function untuned<C extends Tuning>(
+  { lora: _, frozenLayers: __, ...config }: C,
+): Omit<C, keyof Tuning> {
+  return config;
+}
+
 /** Which parameters are not trained, by name. */
 export function frozenBy({ lora, frozenLayers }: Tuning): (name: string) => boolean {
   if (lora) return (name) => !(isAdapter(name) || name === SPECIAL_ROWS || name.startsWith("clf/"));
@@ -48,7 +55,9 @@ export function requireTuning(
   if (frozenLayers !== undefined) {
     const blocks = lstm ? 1 : layers;
     if (lora) {
-      throw new RangeError("Cannot freeze layers beside adapters: those leave all layers as they are; choose one");
+      throw new RangeError(
+        "Cannot freeze layers beside adapters: those leave all layers as they are; choose one",
+      );
     }
     if (!(Number.isInteger(frozenLayers) && frozenLayers >= 0 && frozenLayers <= blocks)) {
       throw new RangeError(
@@ -61,7 +70,12 @@ export function requireTuning(
   const refuse = (what: string, remedy: string): never => {
     throw new RangeError(`Cannot put adapters ${what}: ${remedy}`);
   };
-  if (lstm) refuse("on an LSTM", "they are for the matrices of Transformer blocks; train all of it, or freeze layers");
+  if (lstm) {
+    refuse(
+      "on an LSTM",
+      "they are for the matrices of Transformer blocks; train all of it, or freeze layers",
+    );
+  }
   if (!(Number.isInteger(rank) && rank >= 1)) refuse(`of rank ${rank}`, "give a whole number of at least 1");
   if (!(alpha > 0 && alpha < Infinity)) refuse(`with alpha ${alpha}`, "give a number above 0");
   if (!(dropout >= 0 && dropout < 1)) refuse(`with dropout ${dropout}`, "give a rate in [0, 1)");

@@ -11,6 +11,7 @@ import { disk, interruptSignal, print, real, say, UsageError, whole } from "../i
 import { taskFlags } from "../task_data.ts";
 import { showMetric, showScore, showSummary } from "../task_results.ts";
 import { trainingFlags } from "../training.ts";
+import { tuningFlags } from "../tuning.ts";
 
 interface Flags extends FineTuneFlags {
   readonly seeds?: readonly number[];
@@ -18,7 +19,7 @@ interface Flags extends FineTuneFlags {
 
 /** Adds the command. */
 export function addFinetune(program: Command): void {
-  taskFlags(trainingFlags(program.command("finetune")))
+  tuningFlags(taskFlags(trainingFlags(program.command("finetune"))))
     .description("Fine-tune a pre-trained run on a task; the defaults are the paper's")
     .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
     .option(
@@ -67,7 +68,8 @@ export function addFinetune(program: Command): void {
         "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment" +
         "\n  foreword finetune --model runs/mini --task glue/cola --data CoLA --seeds 1,2,3 --out runs/cola" +
         "\n  foreword finetune --model runs/mini --task entailment --columns premise=1,hypothesis=2,label=3 " +
-        "--train a.tsv --dev b.tsv --out runs/pairs",
+        "--train a.tsv --dev b.tsv --out runs/pairs" +
+        "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --lora-rank 8 --lr 5e-4 --out runs/lora",
     )
     .action(finetune);
 }

@@ -5,6 +5,7 @@ import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
+import { untuned } from "../../models/gpt1_tuning.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import type { Tokens } from "../../text/batches.ts";
 import { type AnyTokenizer, openTokenizer } from "../../text/open_tokenizer.ts";
@@ -15,14 +16,7 @@ import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
-import {
-  beginRun,
-  chooseCheckpoint,
-  readRun,
-  resumePoint,
-  type RunConfig,
-  runTokenizer,
-} from "../run_folder.ts";
+import { baseValues, beginRun, readRun, resumePoint, type RunConfig, runTokenizer } from "../run_folder.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
 interface Flags extends TrainingFlags, ArchitectureFlags {
@@ -201,8 +195,8 @@ async function startingPoint(flags: Flags): Promise<StartingPoint> {
         `${init} was trained with another tokenizer than ${tokenizer}: leave --tokenizer out`,
       );
     }
-    const values = await parameterReader(disk, await chooseCheckpoint(init, checkpoint));
-    return { config: withDropout(config.model, dropout), tokenizer: own, values };
+    const values = await baseValues(init, checkpoint);
+    return { config: untuned(withDropout(config.model, dropout)), tokenizer: own, values };
   }
   if (tokenizer === undefined) {
     throw new UsageError("Give --tokenizer, made by `foreword tokenizer train`, or --init");
