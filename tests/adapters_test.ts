@@ -11,6 +11,7 @@ import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
 import { exampleFeeds } from "../src/models/gpt1_feeds.ts";
 import { loraTargets, SPECIAL_ROWS, type Tuning } from "../src/models/gpt1_tuning.ts";
 import { isAdapter } from "../src/nn/lora.ts";
+import { writeHuggingFaceGpt1 } from "../src/tasks/gpt1_weights.ts";
 import { merged, openPeftAdapters, valuesFrom, writePeftAdapters } from "../src/tasks/gpt1_adapters.ts";
 import { openParameters, saveTraining } from "../src/train/checkpoint.ts";
 import { openCheckpoint } from "../src/train/checkpoint_folder.ts";
@@ -186,6 +187,11 @@ Deno.test("adapters of another kind or of another model are refused", async () =
   const strange = await fresh();
   await rewrite(strange, (name) => name.replace(".c_", ".d_"));
   await refused(strange, "none of its tensors is an adapter of a GPT-1's matrices");
+  await assertRejects(
+    () => writeHuggingFaceGpt1(memoryStorage(), "face", of, parameters),
+    RangeError,
+    "merge it into the model first",
+  );
   await assertRejects(
     () => writePeftAdapters(memoryStorage(), "adapter", config({}), parameters),
     RangeError,

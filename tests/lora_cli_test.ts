@@ -123,6 +123,13 @@ Deno.test("adapters exported alone and imported on their base are the same run",
   await place.json("import --from last --model base --out once-more");
   assertEquals(await lastWeights("once-more"), await lastWeights("lora"), "bit for bit");
 
+  await Deno.remove(`${place.path}/adapter/foreword.safetensors`);
+  await fails(
+    /adapter: it lacks we\/specials; restore foreword.safetensors/,
+    "import --from adapter --model base --out new",
+  );
+  assertEquals(await place.tree("new"), {});
+
   // What PEFT itself would have written.
   for (const name of ["foreword.json", "foreword.safetensors"]) {
     await Deno.remove(`${place.path}/last/${name}`);

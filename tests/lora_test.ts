@@ -8,7 +8,7 @@ import { memoryStorage } from "../src/core/memory_storage.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
 import { exampleFeeds, type LabelledExample } from "../src/models/gpt1_feeds.ts";
 import { configure, type Gpt1Config } from "../src/models/gpt1.ts";
-import { type Gpt1, type Gpt1Options } from "../src/models/gpt1_model.ts";
+import type { Gpt1, Gpt1Options } from "../src/models/gpt1_model.ts";
 import { gpt1Plans, type Gpt1Run } from "../src/models/gpt1_plans.ts";
 import { loraTargets, SPECIAL_ROWS, type Tuning } from "../src/models/gpt1_tuning.ts";
 import { lstmSize } from "../src/models/lstm_lm.ts";

@@ -4,7 +4,7 @@
 
 import { type Gpt1Config, parameterSpecs } from "../models/gpt1.ts";
 import { withSpecials } from "../models/gpt1_model.ts";
-import { untuned } from "../models/gpt1_tuning.ts";
+import { frozenBy, untuned } from "../models/gpt1_tuning.ts";
 import { adapterFiles, openPeftAdapters, valuesFrom, writePeftAdapters } from "../tasks/gpt1_adapters.ts";
 import { jsonBytes } from "../tasks/json_files.ts";
 import { saveParameters } from "../train/checkpoint.ts";
@@ -61,13 +61,15 @@ export async function importAdapters(
   };
   // Nothing reads the rows of special tokens in the table; with the seed of their run even these come back.
   const seed = Number(own?.settings.seed ?? 1), there = valuesFrom(parameters);
+  const frozen = frozenBy(config.model);
   const carried = withSpecials(await baseValues(base, which), run.model, config.model, seed);
   const tensors = parameterSpecs(config.model, classifierOf(config)).map((spec): TensorSource => ({
     name: spec.name,
     dtype: "F32",
     shape: spec.shape,
     data: async () => {
-      const values = await there(spec) ?? await carried(spec);
+      const lost = own !== null && !frozen(spec.name);
+      const values = await there(spec) ?? (lost ? null : await carried(spec));
       if (!values) {
         throw new SyntaxError(`Cannot use ${from}: it lacks ${spec.name}; restore ${adapterFiles.rest}`);
       }

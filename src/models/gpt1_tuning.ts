@@ -5,7 +5,20 @@
 
 import { isAdapter, type Lora } from "../nn/lora.ts";
 
-/** What of a GPT-1 is trained; all of it unless given. */
+/**
+ * What of a GPT-1 is trained; all of it unless given.
+ *
+ * @example
+ * ```ts
+ * import { configure, createGpt1, openDevice } from "@foreword/foreword";
+ * import { assertEquals } from "@std/assert";
+ * using device = await openDevice({ device: "wasm", threads: 1 });
+ * const lora = { rank: 4, alpha: 8, targets: ["attn/c_attn"] };
+ * using model = await createGpt1(device, { ...configure("nano", 500), lora }, { seed: 1 });
+ * const trained = model.layout.segments.filter(({ frozen }) => !frozen).map(({ name }) => name);
+ * assertEquals(trained.slice(0, 2), ["h0/attn/c_attn/lora_a", "h0/attn/c_attn/lora_b"]);
+ * ```
+ */
 export interface Tuning {
   /** Adapters on matrices of the blocks; with special tokens and classifier they are all that is trained then. */
   readonly lora?: Lora;

@@ -157,18 +157,24 @@ export async function writeHuggingFaceGpt1(
   config: Gpt1Config,
   parameters: FloatTensors,
 ): Promise<void> {
-  requireTransformer(config);
+  requireWritable(config);
   await storage.makeFolder(folder);
   await storage.write(inside(folder, CONFIG), [jsonBytes(huggingFaceConfig(config))]);
   const tensors = publishedFrom(huggingFaceTensors(config), parameters);
   await storage.write(inside(folder, WEIGHTS[0]), safetensors(tensors, { format: "pt" }));
 }
 
-function requireTransformer({ lstm }: Gpt1Config): void {
-  if (!lstm) return;
-  throw new RangeError(
-    "Cannot write an LSTM in the files of GPT-1: they hold Transformer blocks; export a GPT-1",
-  );
+function requireWritable({ lstm, lora, frozenLayers }: Gpt1Config): void {
+  if (lstm) {
+    throw new RangeError(
+      "Cannot write an LSTM in the files of GPT-1: they hold Transformer blocks; export a GPT-1",
+    );
+  }
+  if (lora || frozenLayers !== undefined) {
+    throw new RangeError(
+      "Cannot write what was trained beside a model in the files of GPT-1: merge it into the model first",
+    );
+  }
 }
 
 /** Writes params_shapes.json and ten params_N.npy into a folder, created if missing, as the original release has them. */
@@ -178,7 +184,7 @@ export async function writeOriginalGpt1(
   config: Gpt1Config,
   parameters: FloatTensors,
 ): Promise<void> {
-  requireTransformer(config);
+  requireWritable(config);
   await storage.makeFolder(folder);
   const table = originalTensors(config), sizes = table.map(({ shape }) => sizeOf(shape));
   const rowOf = table.map(({ row, shape }) => row * shape.at(-1)!);

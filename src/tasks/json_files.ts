@@ -1,4 +1,5 @@
-// JSON beside weights: read with an error that names the file, written as people read it.
+// JSON beside weights: read with an error that names the file, written as people read it. What stands in it is for those
+// to judge who know the format.
 
 import { NotFound, type Storage } from "../core/storage.ts";
 
