@@ -7,6 +7,7 @@ import { NotFound } from "../core/storage.ts";
 import { type Gpt1Config, withDropout } from "../models/gpt1.ts";
 import type { LabelledExample } from "../models/gpt1_feeds.ts";
 import { gpt1Plans } from "../models/gpt1_plans.ts";
+import { requireTuning, untuned } from "../models/gpt1_tuning.ts";
 import {
   blocksOf,
   classifierConfig,
@@ -28,17 +29,16 @@ import { parameterReader } from "../train/checkpoint.ts";
 import type { ScheduleName } from "../train/schedule.ts";
 import { disk, say, UsageError } from "./io.ts";
 import { prepareFile } from "./prepare_file.ts";
-import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
+import { baseValues, beginRun, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
 import { readData, readUnlabelled, type TaskData, taskData, type TaskFlags } from "./task_data.ts";
 import { answerOf, writePredictions } from "./task_results.ts";
 import { follow, requireMemory, type TrainingFlags } from "./training.ts";
+import { type TuningFlags, tuningOf } from "./tuning.ts";
 
 /** Flags of a fine-tuning. */
-export interface FineTuneFlags extends TrainingFlags, TaskFlags {
+export interface FineTuneFlags extends TrainingFlags, TaskFlags, TuningFlags {
   readonly model: string;
   readonly checkpoint?: string;
-  readonly fromScratch?: boolean;
-  readonly transferLayers?: number;
   readonly data?: string;
   readonly train?: string;
   readonly dev?: string;
@@ -71,7 +71,7 @@ export interface Material {
 
 /** What it is learnt by. */
 export interface BaseRun {
-  /** Of the pre-trained run, with the dropout asked for. */
+  /** Of the pre-trained run, with the dropout asked for and what is to be trained of it. */
   readonly config: Gpt1Config;
   readonly tokenizer: AnyTokenizer;
 }
@@ -107,12 +107,15 @@ export async function prepareTraining(flags: FineTuneFlags): Promise<Training> {
 }
 
 /** Reads the pre-trained run. */
-export async function readBase({ model, dropout }: FineTuneFlags): Promise<BaseRun> {
+export async function readBase(flags: FineTuneFlags): Promise<BaseRun> {
+  const { model, dropout } = flags;
   const from = await readRun(model), tokenizer = await runTokenizer(model, from);
   if (from.task !== "language") {
     throw new UsageError(`${model} is a classifier already: give a pre-trained run`);
   }
-  return { config: withDropout(from.model, dropout), tokenizer };
+  const config = { ...untuned(withDropout(from.model, dropout)), ...tuningOf(flags) };
+  requireTuning(config);
+  return { config, tokenizer };
 }
 
 /** Reads all examples. */
@@ -245,9 +248,7 @@ async function trainAndScore(
 ): Promise<Outcome> {
   const { out, seed } = flags, { task, labels, head } = problem;
   const resumed = await resumePoint(out, flags.resume ?? false);
-  const values = resumed || flags.fromScratch
-    ? null
-    : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
+  const values = resumed || flags.fromScratch ? null : await baseValues(flags.model, flags.checkpoint);
   const what = labels.length ? `labels ${labels.join(", ")}` : `${head.choices} answers each`;
   say(`${device.description}; ${data.train.length} examples, ${what}`);
   const target = classifierConfig(config);
@@ -318,6 +319,7 @@ export function settingsOf(flags: FineTuneFlags, { task, dataset, scale }: TaskD
     base: model,
     fromScratch: flags.fromScratch ?? false,
     transferLayers: flags.transferLayers ?? null,
+    ...tuningOf(flags),
     task: flags.task,
     scale,
     data: flags.data ?? null,

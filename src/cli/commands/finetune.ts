@@ -18,6 +18,7 @@ import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } 
 import { taskFlags } from "../task_data.ts";
 import { showMetric, showScore, showSummary } from "../task_results.ts";
 import { trainingFlags } from "../training.ts";
+import { tuningFlags } from "../tuning.ts";
 
 interface Flags extends FineTuneFlags {
   readonly seeds?: readonly number[];
@@ -38,14 +39,15 @@ export function addFinetune(program: Command): void {
         "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment" +
         "\n  foreword finetune --model runs/mini --task glue/cola --data CoLA --seeds 1,2,3 --out runs/cola" +
         "\n  foreword finetune --model runs/mini --task entailment --columns premise=1,hypothesis=2,label=3 " +
-        "--train a.tsv --dev b.tsv --out runs/pairs",
+        "--train a.tsv --dev b.tsv --out runs/pairs" +
+        "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --lora-rank 8 --lr 5e-4 --out runs/lora",
     )
     .action(finetune);
 }
 
 /** Adds the flags of one fine-tuning. */
 export function finetuneFlags(command: Command): Command {
-  return taskFlags(trainingFlags(command))
+  return tuningFlags(taskFlags(trainingFlags(command)))
     .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
     .option(
       "--checkpoint <name>",

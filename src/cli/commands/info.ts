@@ -114,7 +114,7 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
 }
 
 const describe = (
-  { layers, channels, heads, context, vocabSize, specials, lstm }: Gpt1Config,
+  { layers, channels, heads, context, vocabSize, specials, lstm, lora, frozenLayers }: Gpt1Config,
   parameters: number,
 ): string[] => [
   "model        " +
@@ -124,6 +124,8 @@ const describe = (
   `parameters   ${parameters.toLocaleString("en")} (${
     vocabSize.toLocaleString("en")
   } tokens, ${specials} special tokens)`,
+  ...(lora ? [`adapters     rank ${lora.rank}, alpha ${lora.alpha}, on ${lora.targets.join(", ")}`] : []),
+  ...(frozenLayers === undefined ? [] : [`frozen       the table and the ${frozenLayers} lowest blocks`]),
 ];
 
 // Floating-point operations of one training step: products of the blocks or the LSTM and of the vocabulary, and attention.

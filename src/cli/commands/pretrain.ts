@@ -5,6 +5,7 @@ import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
+import { untuned } from "../../models/gpt1_tuning.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
 import { datasetName } from "../../tasks/readers/datasets.ts";
 import type { Tokens } from "../../text/batches.ts";
@@ -16,14 +17,7 @@ import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
-import {
-  beginRun,
-  chooseCheckpoint,
-  readRun,
-  resumePoint,
-  type RunConfig,
-  runTokenizer,
-} from "../run_folder.ts";
+import { baseValues, beginRun, readRun, resumePoint, type RunConfig, runTokenizer } from "../run_folder.ts";
 import { type NamedProblem, readProblem, zeroShotObserver } from "../zero_shot.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
@@ -231,8 +225,8 @@ async function startingPoint(flags: PretrainFlags): Promise<StartingPoint> {
         `${init} was trained with another tokenizer than ${tokenizer}: leave --tokenizer out`,
       );
     }
-    const values = await parameterReader(disk, await chooseCheckpoint(init, checkpoint));
-    return { config: withDropout(config.model, dropout), tokenizer: own, values };
+    const values = await baseValues(init, checkpoint);
+    return { config: untuned(withDropout(config.model, dropout)), tokenizer: own, values };
   }
   if (tokenizer === undefined) {
     throw new UsageError("Give --tokenizer, made by `foreword tokenizer train`, or --init");
