@@ -18,6 +18,21 @@ const published: readonly [name: string, split: Split, files: Record<string, str
       "1",
     ], ["Ran he.", "0"]]],
     ["glue/cola", "dev", { "in_domain_dev.tsv": "gj04\t1\t\tHe ran.\n" }, [["He ran.", "1"]]],
+    [
+      "winogrande",
+      "dev",
+      {
+        "winogrande_1.1/dev.jsonl":
+          '{"sentence":"Bob saw Ann and _ ran.","option1":"Bob","option2":"Ann","answer":"2"}\n',
+      },
+      [["Bob saw Ann and _ ran.", "Bob", "Ann", "1"]],
+    ],
+    [
+      "winogrande",
+      "test",
+      { "test.jsonl": '{"sentence":"Bob saw Ann and _ ran.","option1":"Bob","option2":"Ann","answer":""}\n' },
+      [["Bob saw Ann and _ ran.", "Bob", "Ann", null]],
+    ],
     ["glue/cola", "test", { "test.tsv": "index\tsentence\n0\tHe ran.\n" }, [["He ran.", null]]],
     ["glue/sst2", "train", { "train.tsv": "sentence\tlabel\nhides new \t0\n" }, [["hides new", "0"]]],
     ["glue/SST-2", "test", { "test.tsv": "index\tsentence\n0\tuneasy\n" }, [["uneasy", null]]],
@@ -192,7 +207,7 @@ Deno.test("a set that is not there names the files that were looked for", async 
     NotFound,
     "it holds none of train.tsv, in_domain_train.tsv",
   );
-  assertEquals([datasetNamed("glue/nothing"), datasetNames.length], [null, 22]);
+  assertEquals([datasetNamed("glue/nothing"), datasetNames.length], [null, 23]);
 });
 
 Deno.test("stories are set apart for dev, always the same ones", async () => {

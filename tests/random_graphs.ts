@@ -160,6 +160,8 @@ export function randomGraph(seed: number): RandomGraph {
     selectRows: () => record(ops.selectRows, [pick("tokens"), ints([2], 3)], ["rows"], { sum: 1 }),
     selectRowsGradInto: () =>
       record(ops.selectRowsGradInto, [pick("rows"), ints([2], 3), pick("tokens")], ["tokens"]),
+    placeRows: () => record(ops.placeRows, all("matrix", "rows"), ["matrix"], { first: 1 }),
+    takeRows: () => record(ops.takeRows, [pick("matrix")], ["rows"], { first: 1, count: 2 }),
     crossEntropy: () => record(ops.crossEntropy, [pick("matrix"), targets()], ["vector"]),
     crossEntropyGrad: () =>
       record(ops.crossEntropyGrad, [pick("matrix"), targets(), pick("vector")], ["matrix"]),

@@ -11,6 +11,7 @@ import { gradients } from "../src/graph/gradients.ts";
 import { type Plan, plan } from "../src/graph/plan.ts";
 import { configure } from "../src/models/gpt1.ts";
 import { gpt1Plans } from "../src/models/gpt1_plans.ts";
+import { loraTargets, type Tuning } from "../src/models/gpt1_tuning.ts";
 import { add, dropout, gelu, linearCrossEntropy, project, weightedSum } from "../src/nn/layers.ts";
 import { type Recompute, recomputeNames } from "../src/nn/recompute.ts";
 import { exampleSource } from "../src/tasks/examples.ts";
@@ -124,13 +125,14 @@ const parts = { classifier: 2, specials: 3 };
 async function trained(
   device: Device,
   recompute: Recompute,
-  { classifier = null, specials = 0, frozen }: {
+  { classifier = null, specials = 0, tuning = {}, frozen }: {
     classifier?: number | null;
     specials?: number;
+    tuning?: Tuning;
     frozen?: (name: string) => boolean;
   } = {},
 ): Promise<unknown[]> {
-  const config = tinyConfig({ rate: 0.2, specials });
+  const config = { ...tinyConfig({ rate: 0.2, specials }), ...tuning };
   using model = await tinyModel(device, config, { classifier, ...(frozen ? { frozen } : {}) });
   const labelled = Array.from({ length: 6 }, (_, i) => ({
     sequences: [[config.vocabSize, ...someTokens(4 + i, i), config.vocabSize + 2]],
@@ -153,7 +155,13 @@ async function trained(
 }
 
 Deno.test("GPT-1 trains to the same bits whatever is recomputed, dropout included", async () => {
-  const cases = [{}, parts, { ...parts, frozen: (name: string) => name === "we" || name.startsWith("h0/") }];
+  const lora = { rank: 2, alpha: 4, targets: loraTargets, dropout: 0.2 };
+  const cases = [
+    {},
+    parts,
+    { ...parts, frozen: (name: string) => name === "we" || name.startsWith("h0/") },
+    { ...parts, tuning: { lora } },
+  ];
   for (const options of cases) {
     for (const threads of [1, 2]) {
       using device = await openWasm({ threads, poison: threads === 1 });

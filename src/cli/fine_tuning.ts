@@ -1,11 +1,13 @@
 // One fine-tuning of the command line: from flags and files to a run folder and the scores of its best epoch. Flags are
 // declared in commands/finetune.ts; what fine-tuning means is src/tasks/fine_tune.ts.
 
+import type { Device } from "../backends/backend.ts";
 import { Random } from "../core/random.ts";
 import { NotFound } from "../core/storage.ts";
 import { type Gpt1Config, withDropout } from "../models/gpt1.ts";
 import type { LabelledExample } from "../models/gpt1_feeds.ts";
 import { gpt1Plans } from "../models/gpt1_plans.ts";
+import { requireTuning, untuned } from "../models/gpt1_tuning.ts";
 import {
   blocksOf,
   classifierConfig,
@@ -20,30 +22,32 @@ import {
 } from "../tasks/fine_tune.ts";
 import { classify } from "../tasks/predict.ts";
 import type { Split } from "../tasks/readers/datasets.ts";
-import { majorityAccuracy, type MetricName, type Score, scoreOf } from "../tasks/score.ts";
+import { constantScore, majorityAccuracy, type MetricName, type Score, scoreOf } from "../tasks/score.ts";
 import { type Example, labelsOf } from "../tasks/task.ts";
 import type { AnyTokenizer } from "../text/open_tokenizer.ts";
 import { parameterReader } from "../train/checkpoint.ts";
 import type { ScheduleName } from "../train/schedule.ts";
-import { deviceOf, disk, say, UsageError } from "./io.ts";
+import { disk, say, UsageError } from "./io.ts";
 import { prepareFile } from "./prepare_file.ts";
-import { beginRun, chooseCheckpoint, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
+import { baseValues, beginRun, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
 import { readData, readUnlabelled, type TaskData, taskData, type TaskFlags } from "./task_data.ts";
 import { answerOf, writePredictions } from "./task_results.ts";
 import { follow, requireMemory, type TrainingFlags } from "./training.ts";
+import { type TuningFlags, tuningOf } from "./tuning.ts";
 
 /** Flags of a fine-tuning. */
-export interface FineTuneFlags extends TrainingFlags, TaskFlags {
+export interface FineTuneFlags extends TrainingFlags, TaskFlags, TuningFlags {
   readonly model: string;
   readonly checkpoint?: string;
-  readonly fromScratch?: boolean;
-  readonly transferLayers?: number;
   readonly data?: string;
   readonly train?: string;
   readonly dev?: string;
   /** `false` where the test examples of a data set are to be left alone. */
   readonly test?: string | false;
   readonly limit?: number;
+  readonly devLimit?: number;
+  readonly testLimit?: number;
+  readonly scoreTrain?: boolean;
   readonly lr: number;
   readonly schedule: ScheduleName;
   readonly epochs: number;
@@ -59,34 +63,63 @@ export interface FineTuneFlags extends TrainingFlags, TaskFlags {
   readonly groupByLength?: boolean;
 }
 
-/** What every seed shares: the base and the examples. */
-export interface Training {
+/** What is learnt, from which examples. */
+export interface Material {
   readonly data: TaskData;
-  /** Of the pre-trained run, with the dropout asked for. */
+  readonly examples: Readonly<Record<"train" | "dev", Example[]>> & { readonly test: Example[] | null };
+}
+
+/** What it is learnt by. */
+export interface BaseRun {
+  /** Of the pre-trained run, with the dropout asked for and what is to be trained of it. */
   readonly config: Gpt1Config;
   readonly tokenizer: AnyTokenizer;
-  readonly examples: Readonly<Record<"train" | "dev", Example[]>> & { readonly test: Example[] | null };
+}
+
+/** What every seed shares: the base and the examples. */
+export interface Training extends Material, BaseRun {
+  /** Examples that are sequences by now, so that none is tokenised again for the next learning rate or arm. */
+  readonly sequences: Map<string, LabelledExample[]>;
 }
 
 /** What a fine-tuning came to. */
 export interface Outcome {
   readonly out: string;
   readonly labels: readonly string[];
-  /** Scores of the best epoch; `test` is null without labelled test examples. */
-  readonly best: { readonly dev: Score; readonly test: Score | null };
+  /** Scores of the best epoch; `test` is null without labelled test examples, `train` there only if asked for. */
+  readonly best: { readonly train?: Score; readonly dev: Score; readonly test: Score | null };
+  /** What decided the best epoch. */
+  readonly metric: MetricName;
+  /** What always saying the same comes to in that metric, on test where it is labelled, else on dev. */
+  readonly baseline: number;
   /** Accuracy of the most frequent label, where there are labels. */
   readonly majority: number | null;
+  /** Training examples. */
+  readonly trained: number;
   readonly steps: number;
   readonly tokensPerSecond: number;
 }
 
 /** Reads the base and all examples. Nothing is written yet. */
 export async function prepareTraining(flags: FineTuneFlags): Promise<Training> {
-  const data = taskData(flags), from = await readRun(flags.model);
-  const tokenizer = await runTokenizer(flags.model, from);
+  const data = taskData(flags), base = await readBase(flags);
+  return { ...base, ...await readMaterial(flags, data), sequences: new Map() };
+}
+
+/** Reads the pre-trained run. */
+export async function readBase(flags: FineTuneFlags): Promise<BaseRun> {
+  const { model, dropout } = flags;
+  const from = await readRun(model), tokenizer = await runTokenizer(model, from);
   if (from.task !== "language") {
-    throw new UsageError(`${flags.model} is a classifier already: give a pre-trained run`);
+    throw new UsageError(`${model} is a classifier already: give a pre-trained run`);
   }
+  const config = { ...untuned(withDropout(from.model, dropout)), ...tuningOf(flags) };
+  requireTuning(config);
+  return { config, tokenizer };
+}
+
+/** Reads all examples. */
+export async function readMaterial(flags: FineTuneFlags, data = taskData(flags)): Promise<Material> {
   if (flags.metric && !data.task.metrics.includes(flags.metric)) {
     throw new UsageError(
       `The task ${data.task.name} is not scored by ${flags.metric}: its metrics are ${
@@ -99,11 +132,15 @@ export async function prepareTraining(flags: FineTuneFlags): Promise<Training> {
   const test = await readPart(data, flags, "test");
   return {
     data,
-    config: withDropout(from.model, flags.dropout),
-    tokenizer,
-    examples: { train: train!, dev: dev!, test },
+    examples: { train: train!, dev: some(dev!, flags.devLimit), test: test && some(test, flags.testLimit) },
   };
 }
+
+// The same ones for every seed, so that scores compare.
+const some = (examples: Example[], limit?: number): Example[] => chosenFrom(examples, limit, 0);
+
+const chosenFrom = (examples: Example[], limit: number | undefined, seed: number): Example[] =>
+  limit === undefined ? examples : new Random(seed, "limit").shuffle([...examples]).slice(0, limit);
 
 async function readPart(data: TaskData, flags: FineTuneFlags, split: Split): Promise<Example[] | null> {
   const path = pathOf(data, flags, split);
@@ -149,23 +186,28 @@ function pathOf({ dataset }: TaskData, flags: FineTuneFlags, split: Split): stri
   return file ?? null;
 }
 
-/** Trains once, and leaves a run folder with its best epoch and, for test examples, what it predicts of them. */
+/** Trains once on a device, and leaves a run folder with its best epoch and, for test examples, what it predicts of them. */
 export async function fineTuneOnce(
-  { data, config, tokenizer, examples }: Training,
+  device: Device,
+  { data, config, tokenizer, examples, sequences }: Training,
   flags: FineTuneFlags,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { task } = data, { out, seed } = flags;
-  const chosen = flags.limit === undefined
-    ? examples.train
-    : new Random(seed, "limit").shuffle([...examples.train]).slice(0, flags.limit);
+  const { task } = data, { out, seed, limit } = flags;
+  const chosen = chosenFrom(examples.train, limit, seed);
   const labels = labelsOf(task, task.head === "scale" ? examples.train : chosen, data.scale);
   const target = classifierConfig(config), preparation = { task, config: target, tokenizer, labels };
-  const named = (split: Split) => flags[split] || `${flags.data} (${split})`;
-  const prepared = {
-    train: prepareFile(named("train"), preparation, chosen),
-    dev: prepareFile(named("dev"), preparation, examples.dev),
-    test: examples.test && prepareFile(named("test"), preparation, examples.test),
+  const prepared = (split: Split, list: Example[]): LabelledExample[] => {
+    const key = JSON.stringify([split, labels, split === "train" && limit !== undefined && [limit, seed]]);
+    const known = sequences.get(key) ??
+      prepareFile(flags[split] || `${flags.data} (${split})`, preparation, list);
+    sequences.set(key, known);
+    return known;
+  };
+  const ready = {
+    train: prepared("train", chosen),
+    dev: prepared("dev", examples.dev),
+    test: examples.test && prepared("test", examples.test),
   };
   const settings = settingsOf(flags, data);
   const begun = await beginRun(
@@ -183,8 +225,8 @@ export async function fineTuneOnce(
     flags.resume !== undefined,
   );
   try {
-    const problem = problemOf(task, labels, prepared.train);
-    return await trainAndScore(problem, config, prepared, flags, settings, signal);
+    const problem = problemOf(task, labels, ready.train);
+    return await trainAndScore(device, problem, config, ready, flags, settings, signal);
   } catch (error) {
     await begun.undo();
     throw error;
@@ -196,19 +238,17 @@ type Prepared = Readonly<Record<"train" | "dev", LabelledExample[]>> & {
 };
 
 async function trainAndScore(
+  device: Device,
   problem: Problem,
   config: Gpt1Config,
   data: Prepared,
   flags: FineTuneFlags,
-  settings: FineTuneSettings,
+  settings: Settings,
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { out, seed } = flags, { task, labels, head } = problem;
   const resumed = await resumePoint(out, flags.resume ?? false);
-  const values = resumed || flags.fromScratch
-    ? null
-    : await parameterReader(disk, await chooseCheckpoint(flags.model, flags.checkpoint));
-  using device = await deviceOf(flags);
+  const values = resumed || flags.fromScratch ? null : await baseValues(flags.model, flags.checkpoint);
   const what = labels.length ? `labels ${labels.join(", ")}` : `${head.choices} answers each`;
   say(`${device.description}; ${data.train.length} examples, ${what}`);
   const target = classifierConfig(config);
@@ -239,7 +279,11 @@ async function trainAndScore(
   await restoreBest(disk, out, model);
   const predict = (examples: LabelledExample[]) =>
     classify(model, examples, head, { batch: scoringBatch(settings), signal });
-  const dev = scoreOf(task, data.dev, await predict(data.dev), labels.length);
+  const score = async (examples: LabelledExample[]) =>
+    scoreOf(task, examples, await predict(examples), labels.length);
+  // As many as on dev tell how far a model has gone beyond what carries over.
+  const train = flags.scoreTrain && { train: await score(data.train.slice(0, data.dev.length)) };
+  const dev = await score(data.dev);
   let test: Score | null = null;
   if (data.test) {
     const predictions = await predict(data.test);
@@ -248,21 +292,34 @@ async function trainAndScore(
     }
     await writePredictions(`${out}/predictions.tsv`, predictions.map((one) => answerOf(task, labels, one)));
   }
-  const { steps, tokensPerSecond } = outcome;
-  const majority = task.head === "scale" ? null : majorityAccuracy(data.train, test ? data.test! : data.dev);
-  return { out, labels, best: { dev, test }, majority, steps, tokensPerSecond };
+  const { steps, tokensPerSecond } = outcome, scored = test ? data.test! : data.dev;
+  const majority = task.head === "scale" ? null : majorityAccuracy(data.train, scored);
+  const { metric } = settings, classes = head.choices > 1 ? head.choices : labels.length;
+  return {
+    out,
+    labels,
+    best: { ...train, dev, test },
+    metric,
+    baseline: constantScore(metric, data.train, scored, classes),
+    majority,
+    trained: data.train.length,
+    steps,
+    tokensPerSecond,
+  };
 }
 
-// Everything that decides what is computed, so that resuming with other settings can be refused.
-function settingsOf(
-  flags: FineTuneFlags,
-  { task, dataset, scale }: TaskData,
-): FineTuneSettings & Record<string, unknown> {
+/** Everything that decides what is computed. */
+export type Settings = FineTuneSettings & { readonly metric: MetricName } & Readonly<Record<string, unknown>>;
+
+/** What the flags set, as it is kept in config.json, so that resuming with other settings can be refused. */
+export function settingsOf(flags: FineTuneFlags, { task, dataset, scale }: TaskData): Settings {
   const { model, train, dev, epochs, batch, warmup, dropout, clip, schedule, seed } = flags;
+  const { devLimit, testLimit } = flags;
   return {
     base: model,
     fromScratch: flags.fromScratch ?? false,
     transferLayers: flags.transferLayers ?? null,
+    ...tuningOf(flags),
     task: flags.task,
     scale,
     data: flags.data ?? null,
@@ -270,6 +327,8 @@ function settingsOf(
     dev: dev ?? null,
     columns: flags.columns ?? null,
     limit: flags.limit ?? null,
+    ...(devLimit === undefined ? {} : { devLimit }),
+    ...(testLimit === undefined ? {} : { testLimit }),
     learningRate: flags.lr,
     schedule,
     epochs,

@@ -21,9 +21,17 @@ export interface CommonFlags {
 
 /** Adds the common flags to a command. */
 export function common(command: Command): Command {
+  return deviceFlags(jsonFlag(command).option("--seed <n>", "seed of everything random", whole(0), 1));
+}
+
+/** Adds the flag for programs that read the result. */
+export function jsonFlag(command: Command): Command {
+  return command.option("--json", "print the result as JSON on stdout; progress goes to stderr");
+}
+
+/** Adds the flags that say where to compute. */
+export function deviceFlags(command: Command): Command {
   return command
-    .option("--json", "print the result as JSON on stdout; progress goes to stderr")
-    .option("--seed <n>", "seed of everything random", whole(0), 1)
     .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
     .option("--memory <mib>", "most MiB of memory to use; 4096, all that WASM has, unless given", whole(1))
     .addOption(new Option("--device <name>", "where to compute").choices([...deviceNames]).default("auto"));

@@ -4,10 +4,11 @@
 import type { Device } from "../backends/backend.ts";
 import { NotFound } from "../core/storage.ts";
 import type { Gpt1Config } from "../models/gpt1.ts";
-import { createGpt1, type Gpt1 } from "../models/gpt1_model.ts";
+import { createGpt1, type Gpt1, type ParameterValues } from "../models/gpt1_model.ts";
+import { merged, valuesFrom } from "../tasks/gpt1_adapters.ts";
 import { outputsOf, taskNamed } from "../tasks/task.ts";
 import { type AnyTokenizer, openTokenizer, saveTokenizer } from "../text/open_tokenizer.ts";
-import { parameterReader } from "../train/checkpoint.ts";
+import { openParameters, parameterReader } from "../train/checkpoint.ts";
 import { type Checkpoint, DamagedCheckpoint, openCheckpoint } from "../train/checkpoint_folder.ts";
 import { lastCheckpoint } from "../train/run.ts";
 import { disk, UsageError } from "./io.ts";
@@ -33,23 +34,28 @@ const configPath = (run: string): string => `${run}/config.json`;
 
 /** Reads the configuration of a run; a clear error if there is none. */
 export async function readRun(run: string): Promise<RunConfig> {
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = new TextDecoder().decode(await disk.read(configPath(run)));
+    bytes = await disk.read(configPath(run));
   } catch (error) {
     if (!(error instanceof NotFound)) throw error;
     throw new UsageError(
       `${run} is not a run folder: it has no config.json. Give the --out folder of an earlier run`,
     );
   }
+  return parseRun(bytes, configPath(run));
+}
+
+/** The configuration of a run in a file's bytes. */
+export function parseRun(bytes: Uint8Array, path: string): RunConfig {
   let config: RunConfig;
   try {
-    config = JSON.parse(text);
+    config = JSON.parse(new TextDecoder().decode(bytes));
   } catch {
-    throw new SyntaxError(`${configPath(run)} is not JSON: restore it or start a new run`);
+    throw new SyntaxError(`${path} is not JSON: restore it or start a new run`);
   }
   if (config?.format !== "foreword-run-1" || !config.model || typeof config.tokenizer !== "string") {
-    throw new SyntaxError(`${configPath(run)} is not the configuration of a Foreword run of this version`);
+    throw new SyntaxError(`${path} is not the configuration of a Foreword run of this version`);
   }
   return config;
 }
@@ -110,14 +116,23 @@ async function sweep(run: string): Promise<void> {
 }
 
 function requireSame(run: string, before: RunConfig["settings"], now: RunConfig["settings"]): void {
+  const found = difference(before, now);
+  if (!found) return;
+  throw new UsageError(
+    `Cannot resume ${run} with ${found.name} ${found.now}: it was begun with ${found.before}. Give the same flags`,
+  );
+}
+
+/** The first setting in which two runs differ, with what each has in JSON; `null` if there is none. */
+export function difference(
+  before: RunConfig["settings"],
+  now: RunConfig["settings"],
+): { readonly name: string; readonly before: string; readonly now: string } | null {
   for (const name of new Set([...Object.keys(before), ...Object.keys(now)])) {
     const [old, asked] = [before[name], now[name]].map((value) => JSON.stringify(value) ?? "nothing");
-    if (old !== asked) {
-      throw new UsageError(
-        `Cannot resume ${run} with ${name} ${asked}: it was begun with ${old}. Give the same flags`,
-      );
-    }
+    if (old !== asked) return { name, before: old, now: asked };
   }
+  return null;
 }
 
 /** Outputs of a run's classifier, `null` for a language model. */
@@ -150,6 +165,13 @@ export async function openRun(device: Device, run: string, which?: string): Prom
   const values = await parameterReader(disk, checkpoint);
   const model = await createGpt1(device, config.model, { classifier: classifierOf(config), values });
   return { config, tokenizer, model, checkpoint };
+}
+
+/** The parameters of a run's checkpoint for another model to start from, with what was trained beside them merged. */
+export async function baseValues(run: string, which?: string): Promise<ParameterValues> {
+  const { model } = await readRun(run), checkpoint = await chooseCheckpoint(run, which);
+  if (!model.lora && model.frozenLayers === undefined) return await parameterReader(disk, checkpoint);
+  return valuesFrom(merged(model, await openParameters(disk, checkpoint)).parameters);
 }
 
 /**

@@ -7,7 +7,8 @@ import type { Summary } from "../tasks/statistics.ts";
 import type { Task } from "../tasks/task.ts";
 import { disk } from "./io.ts";
 
-const titles: Readonly<Record<MetricName, string>> = {
+/** What a metric is called in running text. */
+export const titles: Readonly<Record<MetricName, string>> = {
   accuracy: "accuracy",
   f1: "F1",
   matthews: "Matthews",

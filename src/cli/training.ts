@@ -121,6 +121,8 @@ export async function follow<C, R>(
         if (!quiet) {
           progress.note(`step ${event.step}: ${values.join(", ")}${event.best ? " (best so far)" : ""}`);
         }
+      } else if (event.type === "observation") {
+        progress.note(`step ${event.step}: ${event.summary}`);
       } else {
         checkpoint = event.path;
       }
@@ -134,6 +136,7 @@ export async function follow<C, R>(
         (kept
           ? `The checkpoints of ${run.folder} are kept; try a lower --lr or a longer --warmup in a new --out`
           : "Nothing was saved yet; try a lower --lr or a longer --warmup"),
+      { cause: error },
     );
   } finally {
     progress.end();

@@ -5,13 +5,15 @@
 // an LSTM layer stands in place of the blocks (lstm_layer.ts); nothing else differs then.
 
 import type { Value } from "../graph/graph.ts";
-import { addLayerNorm, dropout, embed, gelu, linear } from "../nn/layers.ts";
+import { addLayerNorm, dropout, embed, gelu, placeRows } from "../nn/layers.ts";
+import { dense, loraSpecs } from "../nn/lora.ts";
 import type { Parameters, ParameterSpec } from "../nn/parameters.ts";
 import { type Recompute, recomputed } from "../nn/recompute.ts";
+import { ownSpecials, requireTuning, SPECIAL_ROWS, type Tuning } from "./gpt1_tuning.ts";
 import { type LstmLayer, lstmLayer, lstmSpecs } from "./lstm_layer.ts";
 
-/** What fixes the shapes and the dropout of a GPT-1. */
-export interface Gpt1Config {
+/** What fixes the shapes and the dropout of a GPT-1, and which of its parameters are trained. */
+export interface Gpt1Config extends Tuning {
   /** Tokens of the vocabulary, V; rows 0..V-1 of `we`. */
   readonly vocabSize: number;
   /** Special tokens behind them: 0 when pre-training, 3 (start, delimiter, classify) when fine-tuning. */
@@ -106,10 +108,16 @@ export function specialToken({ vocabSize, specials }: Gpt1Config, name: (typeof 
   return vocabSize + index;
 }
 
-/** All parameters, in the order of the released weight files (positions and tokens there are two tensors). */
+/**
+ * All parameters, in the order of the released weight files (positions and tokens there are two tensors); what is trained
+ * in place of a table or of matrices follows each.
+ *
+ * @throws {RangeError} for adapters or frozen layers that the model cannot have.
+ */
 export function parameterSpecs(config: Gpt1Config, classifier: number | null = null): ParameterSpec[] {
-  const { channels: C, layers, lstm } = config, normal = { deviation: DEVIATION };
-  const dense = (name: string, n: number, m: number): ParameterSpec[] => [
+  requireTuning(config);
+  const { channels: C, layers, lstm, lora, specials } = config, normal = { deviation: DEVIATION };
+  const plain = (name: string, n: number, m: number): ParameterSpec[] => [
     { name: `${name}/w`, shape: [n, m], init: normal },
     { name: `${name}/b`, shape: [m], init: 0 },
   ];
@@ -117,19 +125,24 @@ export function parameterSpecs(config: Gpt1Config, classifier: number | null = n
     { name: `${name}/g`, shape: [C], init: 1 },
     { name: `${name}/b`, shape: [C], init: 0 },
   ];
+  const adaptable = (i: number, name: string, n: number, m: number): ParameterSpec[] => [
+    ...plain(`h${i}/${name}`, n, m),
+    ...(lora?.targets.includes(name) ? loraSpecs(`h${i}/${name}`, n, m, lora.rank) : []),
+  ];
   const block = (i: number): ParameterSpec[] => [
-    ...dense(`h${i}/attn/c_attn`, C, 3 * C),
-    ...dense(`h${i}/attn/c_proj`, C, C),
+    ...adaptable(i, "attn/c_attn", C, 3 * C),
+    ...adaptable(i, "attn/c_proj", C, C),
     ...norm(`h${i}/ln_1`),
-    ...dense(`h${i}/mlp/c_fc`, C, 4 * C),
-    ...dense(`h${i}/mlp/c_proj`, 4 * C, C),
+    ...adaptable(i, "mlp/c_fc", C, 4 * C),
+    ...adaptable(i, "mlp/c_proj", 4 * C, C),
     ...norm(`h${i}/ln_2`),
   ];
   return [
     { name: "we", shape: [tableRows(config), C], init: normal },
+    ...(ownSpecials(config) ? [{ name: SPECIAL_ROWS, shape: [specials, C], init: normal }] : []),
     ...Array.from({ length: layers }, (_, i) => block(i)).flat(),
     ...(lstm ? lstmSpecs(C, lstm) : []),
-    ...(classifier === null ? [] : dense("clf", C, classifier)),
+    ...(classifier === null ? [] : plain("clf", C, classifier)),
   ];
 }
 
@@ -145,10 +158,16 @@ export interface Forward {
   readonly recompute?: Recompute;
 }
 
-/** The table as this forward pass sees it: with its elements dropped when training, once for input and output. */
-export function table(p: Parameters, { embeddingDropout }: Gpt1Config, rng: Value | null): Value {
+/**
+ * The table as this forward pass sees it: with the rows of its special tokens where they are a parameter of their own, and
+ * with elements dropped when training, once for input and output.
+ */
+export function table(p: Parameters, config: Gpt1Config, rng: Value | null): Value {
   const we = p("we"); // (V + specials + context, C)
-  return we.graph.scope("we", () => dropout(we, rng, embeddingDropout));
+  return we.graph.scope("we", () => {
+    const whole = ownSpecials(config) ? placeRows(we, p(SPECIAL_ROWS), config.vocabSize) : we;
+    return dropout(whole, rng, config.embeddingDropout);
+  });
 }
 
 /**
@@ -180,20 +199,20 @@ export function hidden(
 function block(
   x: Value,
   p: Parameters,
-  { residualDropout: rate }: Gpt1Config,
+  { residualDropout: rate, lora }: Gpt1Config,
   { attend, rng, recompute }: Required<Omit<Forward, "recur">>,
 ): Value {
-  const { graph } = x;
+  const { graph } = x, layer = (x: Value, name: string) => dense(x, p, name, { lora, rng });
   const n = recomputed(graph, recompute, "attention", () => {
     const a = graph.scope("attn", () => {
-      const qkv = linear(x, p("attn/c_attn/w"), p("attn/c_attn/b")); // (B, T, 3C)
-      return dropout(linear(attend(qkv), p("attn/c_proj/w"), p("attn/c_proj/b")), rng, rate); // (B, T, C)
+      const qkv = layer(x, "attn/c_attn"); // (B, T, 3C)
+      return dropout(layer(attend(qkv), "attn/c_proj"), rng, rate); // (B, T, C)
     });
     return graph.scope("ln_1", () => addLayerNorm(x, a, p("ln_1/g"), p("ln_1/b"), EPSILON)); // (B, T, C)
   });
   const m = graph.scope("mlp", () => {
-    const h = gelu(linear(n, p("mlp/c_fc/w"), p("mlp/c_fc/b"))); // (B, T, 4C)
-    return dropout(linear(h, p("mlp/c_proj/w"), p("mlp/c_proj/b")), rng, rate); // (B, T, C)
+    const h = gelu(layer(n, "mlp/c_fc")); // (B, T, 4C)
+    return dropout(layer(h, "mlp/c_proj"), rng, rate); // (B, T, C)
   });
   return graph.scope("ln_2", () => addLayerNorm(n, m, p("ln_2/g"), p("ln_2/b"), EPSILON)); // (B, T, C)
 }

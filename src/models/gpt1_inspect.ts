@@ -5,7 +5,7 @@ import { Graph, type Value } from "../graph/graph.ts";
 import { type Plan, plan } from "../graph/plan.ts";
 import { causalAttention, linearCrossEntropy, watchedAttention } from "../nn/layers.ts";
 import { type Layout, parametersOf } from "../nn/parameters.ts";
-import { type Gpt1Config, hidden, tableRows } from "./gpt1.ts";
+import { type Gpt1Config, hidden, table, tableRows } from "./gpt1.ts";
 import { tokenIds } from "./gpt1_feeds.ts";
 import type { Gpt1 } from "./gpt1_model.ts";
 
@@ -33,7 +33,7 @@ export function inspectPlan(layout: Layout, config: Gpt1Config, length: number):
   }
   const ids = graph.input("ids", [1, length, 2], "i32", { below: rows });
   const lengths = graph.input("lengths", [1], "i32", { below: length + 1 });
-  const outputs: Record<string, Value> = {}, we = p("we"); // (R, C)
+  const outputs: Record<string, Value> = {}, we = table(p, config, null); // (R, C)
   const attend = watchedAttention(
     causalAttention(lengths, null, { heads, rate: 0 }),
     lengths,

@@ -3,9 +3,11 @@
 
 import type { Device, Program } from "../backends/backend.ts";
 import { type Model, type ModelPlans, Programs } from "../nn/model.ts";
+import { isAdapter } from "../nn/lora.ts";
 import { initialise, initialValues, type ParameterSpec } from "../nn/parameters.ts";
 import { type Gpt1Config, tableRows } from "./gpt1.ts";
 import { tokenIds } from "./gpt1_feeds.ts";
+import { SPECIAL_ROWS } from "./gpt1_tuning.ts";
 import { type Gpt1Parts, gpt1Plans, type Gpt1Run } from "./gpt1_plans.ts";
 
 /** A GPT-1 on a device. */
@@ -102,8 +104,9 @@ function assemble(
 
 /**
  * Parameters for a model with other special tokens than those the values belong to: rows of tokens and positions are
- * kept, rows of special tokens are kept as far as both have them and drawn from the seed beyond. The classifier is drawn.
- * With a shorter context the first positions are kept.
+ * kept, rows of special tokens are kept as far as both have them and drawn from the seed beyond; where they are a parameter
+ * of their own, it starts with the same numbers. The classifier and adapters are drawn. With a shorter context the first
+ * positions are kept.
  *
  * @throws {RangeError} if the models differ in vocabulary or channels.
  */
@@ -114,21 +117,24 @@ export function withSpecials(
   seed: number,
 ): ParameterValues {
   return async (spec) => {
-    if (spec.name.startsWith("clf/")) return null;
-    if (spec.name !== "we") return values(spec);
-    const C = from.channels, specials = Math.min(from.specials, to.specials);
+    if (spec.name.startsWith("clf/") || isAdapter(spec.name)) return null;
+    if (spec.name !== "we" && spec.name !== SPECIAL_ROWS) return values(spec);
+    const we = { ...spec, name: "we" }, C = from.channels, specials = Math.min(from.specials, to.specials);
     if (to.vocabSize !== from.vocabSize || to.channels !== C) {
       throw new RangeError(
         `Cannot start a model of ${to.vocabSize} tokens and ${to.channels} channels from one of ` +
           `${from.vocabSize} and ${C}: they must agree`,
       );
     }
-    const old = Float32Array.from(await values({ ...spec, shape: [tableRows(from), C] }) ?? []);
+    const old = Float32Array.from(await values({ ...we, shape: [tableRows(from), C] }) ?? []);
     if (old.length === 0) return null;
-    const table = initialValues(spec, seed); // (V + specials + context, C)
+    const table = initialValues({ ...we, shape: [tableRows(to), C] }, seed); // (V + specials + context, C)
     table.set(old.subarray(0, (from.vocabSize + specials) * C));
     const positions = old.subarray((from.vocabSize + from.specials) * C); // (context, C)
     table.set(positions.subarray(0, to.context * C), table.length - to.context * C);
+    if (spec.name === SPECIAL_ROWS) {
+      return table.slice(to.vocabSize * C, (to.vocabSize + to.specials) * C);
+    }
     return table;
   };
 }

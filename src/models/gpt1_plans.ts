@@ -23,6 +23,7 @@ import {
 import { type Layout, layOut, mirror, parametersOf } from "../nn/parameters.ts";
 import type { Recompute } from "../nn/recompute.ts";
 import { type Gpt1Config, hidden, parameterSpecs, table, tableRows } from "./gpt1.ts";
+import { frozenBy } from "./gpt1_tuning.ts";
 
 /** What a gradient or scoring plan computes and on how many tokens. */
 export interface Gpt1Run {
@@ -57,16 +58,19 @@ export const sequencesOfExample = ({ choices, sum = 1 }: ClassifierHead): number
 export interface Gpt1Parts {
   /** Outputs of a classifier on the extract token; none unless given. */
   readonly classifier?: number | null;
-  /** Parameters that will not be trained: they get neither gradients nor moments. */
+  /** Parameters that will not be trained, besides those that the configuration names: neither gradients nor moments. */
   readonly frozen?: (name: string) => boolean;
 }
 
 /** The plans of a GPT-1, before there is one on a device. */
 export function gpt1Plans(
   config: Gpt1Config,
-  { classifier = null, frozen }: Gpt1Parts = {},
+  { classifier = null, frozen = () => false }: Gpt1Parts = {},
 ): ModelPlans<Gpt1Run> {
-  const layout = layOut(parameterSpecs(config, classifier), frozen ? { frozen } : {}), once = planCache();
+  const untrained = frozenBy(config), once = planCache();
+  const layout = layOut(parameterSpecs(config, classifier), {
+    frozen: (name) => untrained(name) || frozen(name),
+  });
   const sequences = ({ classifier }: Gpt1Run): number => classifier ? sequencesOfExample(classifier) : 1;
   return {
     layout,
@@ -190,7 +194,8 @@ export function decodePlan(layout: Layout, config: Gpt1Config, batch: number, le
   const ids = graph.input("ids", [batch, length, 2], "i32", { below: tableRows(config) });
   const extents = graph.input("extents", [batch, 2], "i32", { below: config.context + 1 });
   const last = graph.input("last", [batch], "i32", { below: length });
-  const we = p("we"), attend = cachedAttention(extents, { heads: config.heads, context: config.context });
+  const we = table(p, config, null),
+    attend = cachedAttention(extents, { heads: config.heads, context: config.context });
   const recur = carriedLstm(extents);
   const h = selectRows(hidden(p, config, we, ids, { attend, recur, rng: null }), last); // (B, C)
   return plan(graph, { logits: graph.scope("lm", () => project(h, we)) }); // (B, V + specials + context)

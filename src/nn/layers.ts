@@ -14,6 +14,14 @@ export const linear = (x: Value, w: Value, b: Value): Value => x.graph.apply(ops
 export const project = (x: Value, table: Value): Value =>
   x.graph.apply(ops.matmul, [x, table], { ta: false, tb: true })[0];
 
+/** x (…,K) · w (K,N), without bias. */
+export const product = (x: Value, w: Value): Value =>
+  x.graph.apply(ops.matmul, [x, w], { ta: false, tb: false })[0];
+
+/** x times a number that is known when it is recorded; nothing for 1. */
+export const scaled = (x: Value, factor: number): Value =>
+  factor === 1 ? x : x.graph.apply(ops.scaleBy, [x, x.graph.constant(Float32Array.of(factor), [1])])[0];
+
 /** GELU in the tanh form. */
 export const gelu = (x: Value): Value => x.graph.apply(ops.gelu, [x])[0];
 
@@ -39,6 +47,10 @@ export const sharedDropout = (x: Value, rng: Value | null, rate: number, shared:
 /** Row `index[b]` (B) of each sequence of x (B,T,C), `sum` neighbouring sequences added up: (B/sum,C). */
 export const selectRows = (x: Value, index: Value, sum = 1): Value =>
   x.graph.apply(ops.selectRows, [x, index], { sum })[0];
+
+/** x (R,C) with its rows `first` on replaced by `rows` (S,C). */
+export const placeRows = (x: Value, rows: Value, first: number): Value =>
+  x.graph.apply(ops.placeRows, [x, rows], { first })[0];
 
 /** Cross-entropy per row over the first `rows` rows of the output table; x (…,C), targets (…). */
 export const linearCrossEntropy = (x: Value, table: Value, targets: Value, rows: number): Value =>

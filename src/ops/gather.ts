@@ -1,10 +1,11 @@
 // Selecting one row of each sequence, and summing what is selected from neighbouring sequences: the classifier of a
-// fine-tuned model reads the hidden state of the extract token, for similarity the sum of two. Looking up rows of a table
-// is embedding.ts's business.
+// fine-tuned model reads the hidden state of the extract token, for similarity the sum of two. And neighbouring rows of a
+// matrix put in or taken out: the special tokens of a table that is not trained with them. Looking up rows of a table is
+// embedding.ts's business.
 
 import { requireShape, show } from "../core/shape.ts";
 import type { Op } from "../graph/op.ts";
-import { orZeros } from "./basic.ts";
+import { orZeros, plus } from "./basic.ts";
 
 /** How many neighbouring sequences are summed; 1 selects only. */
 export type Selection = { readonly sum: number };
@@ -63,5 +64,71 @@ export const selectRowsGradInto: Op = {
   cases: [],
 };
 
+/** The first of the neighbouring rows. */
+export type Placed = { readonly first: number };
+
+const rowCases = [[1, 1, 1, 0], [5, 3, 2, 1], [7, 8, 3, 4], [33, 50, 4, 0]] as const;
+
+/** y (R,C): x (R,C), but rows `first` on are those of `rows` (S,C). Inputs: x, rows. */
+export const placeRows: Op<Placed> = {
+  name: "placeRows",
+  takes: ["f32", "f32"],
+  infer([x, rows], { first }) {
+    requireShape(
+      x.shape.length === 2 && rows.shape.length === 2 && x.shape[1] === rows.shape[1] &&
+        first >= 0 && first + rows.shape[0] <= x.shape[0],
+      `Cannot place ${show(rows.shape)} in ${show(x.shape)} from row ${first} on`,
+      "the last sizes must agree and the rows must lie inside",
+    );
+    return [{ dtype: "f32", shape: x.shape }];
+  },
+  dims: ([x, rows], { first }) => [...x.shape, first, rows.shape[0]],
+  rows: ([R]) => R,
+  inPlace: [{ output: 0, input: 0, kind: "may" }],
+  vjp({ inputs: [x, rows], attrs: { first }, douts: [d], needs, into }) {
+    const { graph } = x, count = rows.shape[0];
+    const others = () => graph.apply(placeRows, [d!, orZeros(graph, undefined, rows)], { first })[0];
+    return {
+      dins: [
+        needs[0] ? plus(into[0], others()) : null,
+        needs[1] ? plus(into[1], graph.apply(takeRows, [d!], { first, count })[0]) : null,
+      ],
+    };
+  },
+  reference([x, rows], [y], [R, C, first, count]) {
+    for (let i = 0; i < R * C; i++) {
+      const row = Math.floor(i / C) - first;
+      y[i] = row >= 0 && row < count ? rows[i - first * C] : x[i];
+    }
+  },
+  cases: rowCases.map(([r, c, count, first]) => ({
+    inputs: [{ shape: [r, c] }, { shape: [count, c] }],
+    attrs: { first },
+  })),
+};
+
+/** y (count,C): rows `first` on of x (R,C). */
+export const takeRows: Op<Placed & { readonly count: number }> = {
+  name: "takeRows",
+  takes: ["f32"],
+  infer([x], { first, count }) {
+    requireShape(
+      x.shape.length === 2 && first >= 0 && first + count <= x.shape[0],
+      `Cannot take ${count} rows of ${show(x.shape)} from row ${first} on`,
+      "they must lie inside",
+    );
+    return [{ dtype: "f32", shape: [count, x.shape[1]] }];
+  },
+  dims: ([x], { first, count }) => [count, x.shape[1], first],
+  rows: ([count]) => count,
+  vjp: ({ inputs: [x], attrs: { first }, douts: [d], into: [into] }) => ({
+    dins: [plus(into, x.graph.apply(placeRows, [orZeros(x.graph, undefined, x), d!], { first })[0])],
+  }),
+  reference([x], [y], [, C, first]) {
+    for (let i = 0; i < y.length; i++) y[i] = x[first * C + i];
+  },
+  cases: rowCases.map(([r, c, count, first]) => ({ inputs: [{ shape: [r, c] }], attrs: { first, count } })),
+};
+
 /** The family: one kernel of each name in every backend. */
-export const gather = { selectRows, selectRowsGradInto } as const;
+export const gather = { selectRows, selectRowsGradInto, placeRows, takeRows } as const;

@@ -118,7 +118,10 @@ const tokensOf = ({ sequences }: LabelledExample): number =>
   sequences.reduce((sum, ids) => sum + ids.length, 0);
 
 /** The tokens that a batch of these examples is padded to: n_ctx shrinks to what they need, in steps of 16. */
-export function bucketLength({ context }: Gpt1Config, examples: readonly LabelledExample[]): number {
+export function bucketLength(
+  { context }: Gpt1Config,
+  examples: readonly Pick<LabelledExample, "sequences">[],
+): number {
   let longest = 0;
   for (const { sequences } of examples) for (const ids of sequences) longest = Math.max(longest, ids.length);
   return Math.min(context, Math.ceil(longest / BUCKET) * BUCKET);

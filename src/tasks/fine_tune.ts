@@ -7,6 +7,7 @@ import type { LabelledExample } from "../models/gpt1_feeds.ts";
 import { type Gpt1Config, SPECIALS } from "../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues, withSpecials } from "../models/gpt1_model.ts";
 import type { ClassifierHead, Gpt1Run } from "../models/gpt1_plans.ts";
+import { blockOf } from "../models/gpt1_tuning.ts";
 import { initialise } from "../nn/parameters.ts";
 import type { Recompute } from "../nn/recompute.ts";
 import { parameterReader } from "../train/checkpoint.ts";
@@ -84,7 +85,7 @@ export function fineTuneSource(
 
 /** A model to start from. */
 export interface Base {
-  /** Its sizes; `specials` is set anew for classification. */
+  /** Its sizes; `specials` is set anew for classification. `lora` or `frozenLayers` here say what will be trained. */
   readonly config: Gpt1Config;
   /** Its parameters, or `null` to start from scratch. */
   readonly values: ParameterValues | null;
@@ -104,10 +105,7 @@ export function transferred(values: ParameterValues, config: Gpt1Config, count: 
       `Cannot transfer ${count} blocks of a model that has ${blocks}: give 0 to ${blocks}`,
     );
   }
-  return (spec) => {
-    const block = /^(?:h(\d+)|lstm)\//.exec(spec.name);
-    return block && Number(block[1] ?? 0) >= count ? null : values(spec);
-  };
+  return (spec) => (blockOf(spec.name) ?? -1) >= count ? null : values(spec);
 }
 
 /** How many blocks stand between table and head; an LSTM counts as one. */

@@ -25,6 +25,7 @@ import {
 import { npy, openNpy } from "../train/npy.ts";
 import { type FloatTensors, parametersFrom, publishedFrom, requireTensors } from "../train/published.ts";
 import { safetensors, type TensorSource } from "../train/safetensors.ts";
+import { jsonBytes, readJson, readJsonObject } from "./json_files.ts";
 
 /** The layouts in which weights come and go. */
 export const weightFormats = ["hugging-face", "original"] as const;
@@ -47,8 +48,6 @@ const MASK = /^(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)$/;
 const HEAD = "lm_head.weight", PREFIX = "transformer.";
 
 const inside = (folder: string, name: string): string => folder === "" ? name : `${folder}/${name}`;
-const jsonBytes = (value: unknown): Uint8Array =>
-  new TextEncoder().encode(`${JSON.stringify(value, null, 2)}\n`);
 
 /** Which layout a folder has. Rejects with `NotFound` that says what it looked for. */
 export async function weightFormatOf(storage: Storage, folder: string): Promise<WeightFormat> {
@@ -75,13 +74,8 @@ export async function openHuggingFaceGpt1(
   folder: string,
   { tokens }: { tokens: number },
 ): Promise<PublishedWeights> {
-  const configPath = inside(folder, CONFIG), json = await readJson(storage, configPath);
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw new SyntaxError(
-      `Cannot use ${storage.describe(configPath)}: it is no JSON object; download it again`,
-    );
-  }
-  const config = fromHuggingFaceConfig({ ...json }, tokens, storage.describe(configPath));
+  const configPath = inside(folder, CONFIG), json = await readJsonObject(storage, configPath);
+  const config = fromHuggingFaceConfig(json, tokens, storage.describe(configPath));
   const table = huggingFaceTensors(config);
   let path = inside(folder, WEIGHTS[0]);
   if (await storage.stat(path) === null) path = inside(folder, WEIGHTS[1]);
@@ -163,18 +157,24 @@ export async function writeHuggingFaceGpt1(
   config: Gpt1Config,
   parameters: FloatTensors,
 ): Promise<void> {
-  requireTransformer(config);
+  requireWritable(config);
   await storage.makeFolder(folder);
   await storage.write(inside(folder, CONFIG), [jsonBytes(huggingFaceConfig(config))]);
   const tensors = publishedFrom(huggingFaceTensors(config), parameters);
   await storage.write(inside(folder, WEIGHTS[0]), safetensors(tensors, { format: "pt" }));
 }
 
-function requireTransformer({ lstm }: Gpt1Config): void {
-  if (!lstm) return;
-  throw new RangeError(
-    "Cannot write an LSTM in the files of GPT-1: they hold Transformer blocks; export a GPT-1",
-  );
+function requireWritable({ lstm, lora, frozenLayers }: Gpt1Config): void {
+  if (lstm) {
+    throw new RangeError(
+      "Cannot write an LSTM in the files of GPT-1: they hold Transformer blocks; export a GPT-1",
+    );
+  }
+  if (lora || frozenLayers !== undefined) {
+    throw new RangeError(
+      "Cannot write what was trained beside a model in the files of GPT-1: merge it into the model first",
+    );
+  }
 }
 
 /** Writes params_shapes.json and ten params_N.npy into a folder, created if missing, as the original release has them. */
@@ -184,7 +184,7 @@ export async function writeOriginalGpt1(
   config: Gpt1Config,
   parameters: FloatTensors,
 ): Promise<void> {
-  requireTransformer(config);
+  requireWritable(config);
   await storage.makeFolder(folder);
   const table = originalTensors(config), sizes = table.map(({ shape }) => sizeOf(shape));
   const rowOf = table.map(({ row, shape }) => row * shape.at(-1)!);
@@ -198,18 +198,5 @@ export async function writeOriginalGpt1(
   for (let i = 0; i < PIECES; i++) {
     const [begin, end] = [i, i + 1].map((n) => Math.floor(n * total / PIECES));
     await storage.write(inside(folder, `params_${i}.npy`), npy([end - begin], floatBytes(flat, begin, end)));
-  }
-}
-
-async function readJson(storage: Storage, path: string): Promise<unknown> {
-  try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await storage.read(path)));
-  } catch (error) {
-    if (error instanceof NotFound || !(error instanceof SyntaxError || error instanceof TypeError)) {
-      throw error;
-    }
-    throw new SyntaxError(`Cannot read ${storage.describe(path)}: it is not JSON; download it again`, {
-      cause: error,
-    });
   }
 }

@@ -44,8 +44,12 @@ export function macroF1(truth: ArrayLike<number>, predicted: ArrayLike<number>, 
  * truth or the prediction has one class only.
  */
 export function matthews(truth: ArrayLike<number>, predicted: ArrayLike<number>, classes: number): number {
-  const counts = confusion(truth, predicted, classes);
-  const range = counts.map((_, c) => c), n = truth.length;
+  return matthewsOf(confusion(truth, predicted, classes));
+}
+
+/** The same from counts[t][p], as `confusion` gives them. */
+export function matthewsOf(counts: readonly (readonly number[])[]): number {
+  const range = counts.map((_, c) => c), n = counts.flat().reduce((a, b) => a + b, 0);
   const correct = range.reduce((sum, c) => sum + counts[c][c], 0);
   const rows = range.map((c) => counts[c].reduce((a, b) => a + b, 0));
   const columns = range.map((c) => counts.reduce((sum, row) => sum + row[c], 0));

@@ -70,6 +70,25 @@ export function majorityAccuracy(
   return test.filter(({ label }) => label === most).length / test.length;
 }
 
+/**
+ * What always saying the same comes to on other data: the answer that does best on the training set. 0 for correlations,
+ * the share of the most frequent label for accuracy.
+ *
+ * @param classes How many classes or answers there are; on a scale the points.
+ */
+export function constantScore(
+  metric: MetricName,
+  train: readonly LabelledExample[],
+  test: readonly LabelledExample[],
+  classes: number,
+): number {
+  const score = (examples: readonly LabelledExample[], answer: number) =>
+    metrics[metric](truthOf(examples), new Array<number>(examples.length).fill(answer), classes);
+  if (metric !== "accuracy" && metric !== "f1") return 0;
+  const tried = Array.from({ length: classes }, (_, answer) => score(train, answer));
+  return score(test, tried.indexOf(tried.reduce((a, b) => Math.max(a, b))));
+}
+
 function truthOf(examples: readonly LabelledExample[]): number[] {
   return examples.map(({ label }, i) => {
     if (label < 0) {

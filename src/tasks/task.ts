@@ -15,7 +15,9 @@ import {
   singleSequence,
   type TextTokens,
 } from "./inputs.ts";
+import { rememberingLast } from "./remembering.ts";
 import type { MetricName } from "./score.ts";
+import type { ZeroShotName } from "./zero_shot.ts";
 
 /** One example as it was read; tokenizing and cutting come later. */
 export interface Example {
@@ -57,6 +59,8 @@ export interface Task {
   readonly sum?: number;
   /** What is reported; the first decides which epoch is best. */
   readonly metrics: readonly MetricName[];
+  /** How a language model answers without having learnt the task, where the form alone decides. */
+  readonly zeroShot?: ZeroShotName;
 }
 
 const classMetrics = ["accuracy", "f1", "matthews"] as const;
@@ -107,6 +111,7 @@ export const tasks: Readonly<Record<TaskName, Task>> = {
       answerSequences(frame, texts("context"), texts("question"), answers),
     head: "answers",
     metrics: ["accuracy"],
+    zeroShot: "choice",
   },
 };
 
@@ -215,17 +220,6 @@ export function prepare(
     if (`${sizes(sequences)}` !== `${sizes(whole)}`) cut(example);
     return { sequences, label };
   });
-}
-
-// Questions about a document follow each other, and it is long: it is encoded once for all of them.
-function rememberingLast(tokenizer: Tokenizer): (text: string) => TextTokens {
-  let recent = new Map<string, TextTokens>();
-  return (text) => {
-    const ids = recent.get(text) ?? tokenizer.encode(text);
-    if (recent.size >= 8) recent = new Map();
-    recent.set(text, ids);
-    return ids;
-  };
 }
 
 function labelNumber(

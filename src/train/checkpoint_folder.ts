@@ -216,7 +216,13 @@ export async function listCheckpoints(storage: Storage, run: string): Promise<Ch
 
 /** Adds one record to a file of JSON lines, creating it if missing. Not synced: see `cutMetrics`. */
 export async function appendLine(storage: Storage, path: string, record: object): Promise<void> {
-  await storage.append(path, new TextEncoder().encode(JSON.stringify(record) + "\n"));
+  await appendLines(storage, path, [record]);
+}
+
+/** Adds records in one go, as `appendLine` does one. */
+export async function appendLines(storage: Storage, path: string, records: readonly object[]): Promise<void> {
+  const lines = records.map((record) => JSON.stringify(record) + "\n").join("");
+  await storage.append(path, new TextEncoder().encode(lines));
 }
 
 /**

@@ -5,7 +5,7 @@
 import type { Storage } from "../core/storage.ts";
 import type { Model } from "../nn/model.ts";
 import { restoreMoments, saveTraining } from "./checkpoint.ts";
-import { appendLine, type Checkpoint, cutMetrics, openCheckpoint } from "./checkpoint_folder.ts";
+import { appendLine, appendLines, type Checkpoint, cutMetrics, openCheckpoint } from "./checkpoint_folder.ts";
 import { train, type TrainEvent, type TrainingSource, type TrainOptions } from "./trainer.ts";
 
 /** The outcome of one validation. */
@@ -14,6 +14,27 @@ export interface Validation {
   readonly score: number;
   /** What is written to `metrics.jsonl` and shown. */
   readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** What looks at the model along a run without taking part in it. */
+export interface Observer {
+  /** Updates between two observations. One is always made at the end. */
+  readonly every: number;
+  /** The file in the run folder that its records are added to, as JSON lines. */
+  readonly file: string;
+  /**
+   * Looks at the model. It must leave the store's pages as they are. May reject with the reason of `options.signal` once
+   * that aborts: the observation is made up for on resuming.
+   */
+  at(step: number): Promise<Observation>;
+}
+
+/** What an observer saw. */
+export interface Observation {
+  /** What is written, each with a `step`. */
+  readonly records: readonly { readonly step: number }[];
+  /** The same for people, in one line. */
+  readonly summary: string;
 }
 
 /** A run to train. */
@@ -36,6 +57,8 @@ export interface Run<C, R> {
   readonly validateEvery: number;
   /** May reject with the reason of `options.signal` once that aborts: the validation is made up for on resuming. */
   validate?(): Promise<Validation>;
+  /** Looks on, before the step is validated and saved. */
+  readonly observe?: Observer;
 }
 
 /** What a run reports. */
@@ -47,6 +70,7 @@ export type RunEvent =
     readonly metrics: Validation["metrics"];
     readonly best: boolean;
   }
+  | { readonly type: "observation"; readonly step: number; readonly summary: string }
   | { readonly type: "saved"; readonly step: number; readonly path: string };
 
 /** What a checkpoint of a run says besides tensors. */
@@ -79,7 +103,7 @@ export async function lastCheckpoint(
 export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, void, undefined> {
   const { storage, folder, model, source, options, resumed } = run;
   const metrics = `${folder}/metrics.jsonl`, device = model.device.description;
-  let step = 0, saved = -1, validated = -1;
+  let step = 0, saved = -1, validated = -1, observed = -1;
   let best: RunInfo["best"] = null;
   if (resumed) {
     const info = resumed.info as RunInfo;
@@ -96,15 +120,27 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     );
   }
 
+  if (run.observe) {
+    await cutMetrics(storage, `${folder}/${run.observe.file}`, (record) => {
+      if (record.step === step) observed = step;
+      return Number(record.step) <= step;
+    });
+  }
+
+  async function* observe(): AsyncGenerator<RunEvent> {
+    if (!run.observe || observed === step) return;
+    const outcome = await unlessAborted(() => run.observe!.at(step), options.signal);
+    if (!outcome) return;
+    observed = step;
+    const { records, summary } = outcome;
+    if (records.length === 0) return;
+    await appendLines(storage, `${folder}/${run.observe.file}`, records); // at once, so that none is there without the others
+    yield { type: "observation", step, summary };
+  }
   async function* validate(): AsyncGenerator<RunEvent> {
     if (!run.validate || validated === step) return;
-    let outcome: Validation;
-    try {
-      outcome = await run.validate();
-    } catch (error) {
-      if (options.signal?.aborted && error === options.signal.reason) return;
-      throw error;
-    }
+    const outcome = await unlessAborted(() => run.validate!(), options.signal);
+    if (!outcome) return;
     const { score, metrics: values } = outcome;
     const isBest = best === null || score > best.score;
     if (isBest) best = { step, score };
@@ -123,16 +159,33 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     return { type: "saved", step, path };
   }
 
-  if (step > 0 && step % run.validateEvery === 0) yield* validate(); // one that was interrupted
-  const rests = (n: number): boolean => n % run.validateEvery === 0 || n % run.saveEvery === 0;
+  const every = [run.observe?.every, run.validateEvery, run.saveEvery].filter((n) => n !== undefined);
+  const rests = (n: number): boolean => every.some((period) => n % period === 0);
+  const due = (every: number | undefined): boolean => every !== undefined && step > 0 && step % every === 0;
+  if (due(run.observe?.every)) yield* observe(); // one that was interrupted, as for the validation
+  if (due(run.validateEvery)) yield* validate();
   for await (const event of train(model, source, { ...options, start: step, rests })) {
     step = event.step;
     const { loss, terms, gradientNorm, learningRate } = event;
     await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate });
     yield { type: "step", event };
-    if (step % run.validateEvery === 0) yield* validate();
-    if (step % run.saveEvery === 0 && saved !== step) yield await save();
+    if (due(run.observe?.every)) yield* observe();
+    if (due(run.validateEvery)) yield* validate();
+    if (due(run.saveEvery) && saved !== step) yield await save();
   }
-  if (!options.signal?.aborted) yield* validate();
+  if (!options.signal?.aborted) {
+    yield* observe();
+    yield* validate();
+  }
   if (saved !== step) yield await save();
+}
+
+// What work comes to, or `null` if the signal cuts it short.
+async function unlessAborted<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return null;
+    throw error;
+  }
 }

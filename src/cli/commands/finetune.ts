@@ -2,15 +2,23 @@
 // several seeds. Here are its flags; a single training is src/cli/fine_tuning.ts, what fine-tuning means is src/tasks.
 
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Device } from "../../backends/backend.ts";
 import { schedules } from "../../train/schedule.ts";
 import { LAMBDA } from "../../tasks/examples.ts";
 import { metrics } from "../../tasks/score.ts";
 import { summary } from "../../tasks/statistics.ts";
-import { type FineTuneFlags, fineTuneOnce, type Outcome, prepareTraining } from "../fine_tuning.ts";
-import { disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
+import {
+  type FineTuneFlags,
+  fineTuneOnce,
+  type Outcome,
+  prepareTraining,
+  type Training,
+} from "../fine_tuning.ts";
+import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import { taskFlags } from "../task_data.ts";
 import { showMetric, showScore, showSummary } from "../task_results.ts";
 import { trainingFlags } from "../training.ts";
+import { tuningFlags } from "../tuning.ts";
 
 interface Flags extends FineTuneFlags {
   readonly seeds?: readonly number[];
@@ -18,8 +26,28 @@ interface Flags extends FineTuneFlags {
 
 /** Adds the command. */
 export function addFinetune(program: Command): void {
-  taskFlags(trainingFlags(program.command("finetune")))
+  finetuneFlags(program.command("finetune"))
     .description("Fine-tune a pre-trained run on a task; the defaults are the paper's")
+    .option(
+      "--seeds <list>",
+      "train with each of these seeds, in folders of --out; gives median, mean and range",
+      seeds,
+    )
+    .addHelpText(
+      "after",
+      "\nExamples:" +
+        "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment" +
+        "\n  foreword finetune --model runs/mini --task glue/cola --data CoLA --seeds 1,2,3 --out runs/cola" +
+        "\n  foreword finetune --model runs/mini --task entailment --columns premise=1,hypothesis=2,label=3 " +
+        "--train a.tsv --dev b.tsv --out runs/pairs" +
+        "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --lora-rank 8 --lr 5e-4 --out runs/lora",
+    )
+    .action(finetune);
+}
+
+/** Adds the flags of one fine-tuning. */
+export function finetuneFlags(command: Command): Command {
+  return tuningFlags(taskFlags(trainingFlags(command)))
     .requiredOption("--model <run>", "the pre-trained run; it brings size and tokenizer")
     .option(
       "--checkpoint <name>",
@@ -36,12 +64,10 @@ export function addFinetune(program: Command): void {
       "blocks to take over, 0 for the embeddings alone; all unless given",
       whole(0),
     )
-    .option(
-      "--seeds <list>",
-      "train with each of these seeds, in folders of --out; gives median, mean and range",
-      seeds,
-    )
     .option("--limit <n>", "use only so many training examples, chosen by the seed", whole(1))
+    .option("--dev-limit <n>", "use only so many dev examples, the same for every seed", whole(1))
+    .option("--test-limit <n>", "use only so many test examples, the same for every seed", whole(1))
+    .option("--score-train", "also score the best epoch on training examples, as many as dev has")
     .option("--lr <x>", "peak learning rate", real(0), 6.25e-5)
     .addOption(
       new Option("--schedule <name>", "shape of the learning rate").choices(Object.keys(schedules))
@@ -60,16 +86,7 @@ export function addFinetune(program: Command): void {
       new Option("--metric <name>", "what decides the best epoch; the task's usual one unless given")
         .choices(Object.keys(metrics)),
     )
-    .option("--group-by-length", "put texts of similar length into a batch, which saves padding")
-    .addHelpText(
-      "after",
-      "\nExamples:" +
-        "\n  foreword finetune --model runs/mini --train train.tsv --dev dev.tsv --test test.tsv --out runs/sentiment" +
-        "\n  foreword finetune --model runs/mini --task glue/cola --data CoLA --seeds 1,2,3 --out runs/cola" +
-        "\n  foreword finetune --model runs/mini --task entailment --columns premise=1,hypothesis=2,label=3 " +
-        "--train a.tsv --dev b.tsv --out runs/pairs",
-    )
-    .action(finetune);
+    .option("--group-by-length", "put texts of similar length into a batch, which saves padding");
 }
 
 function seeds(text: string): number[] {
@@ -81,8 +98,9 @@ function seeds(text: string): number[] {
 async function finetune(flags: Flags): Promise<void> {
   const signal = interruptSignal();
   const training = await prepareTraining(flags);
+  using device = await deviceOf(flags);
   if (flags.seeds === undefined) {
-    const outcome = await fineTuneOnce(training, flags, signal), { task } = training.data;
+    const outcome = await fineTuneOnce(device, training, flags, signal), { task } = training.data;
     const { best, majority } = outcome;
     const baseline = majority === null
       ? ""
@@ -94,14 +112,15 @@ async function finetune(flags: Flags): Promise<void> {
     );
     return;
   }
-  await severalSeeds(training, flags, flags.seeds, signal);
+  await severalSeeds(device, training, flags, flags.seeds, signal);
 }
 
 const resultOf = ({ best, ...outcome }: Outcome): object => ({ ...outcome, ...best });
 
 // A training for each seed, each in a folder of its own, so that --resume goes on where the last one stopped.
 async function severalSeeds(
-  training: Awaited<ReturnType<typeof prepareTraining>>,
+  device: Device,
+  training: Training,
   flags: Flags,
   list: readonly number[],
   signal: AbortSignal,
@@ -114,7 +133,8 @@ async function severalSeeds(
   try {
     for (const seed of list) {
       say(`seed ${seed}`);
-      outcomes.push(await fineTuneOnce(training, { ...flags, seed, out: `${out}/seed-${seed}` }, signal));
+      const own = { ...flags, seed, out: `${out}/seed-${seed}` };
+      outcomes.push(await fineTuneOnce(device, training, own, signal));
     }
   } catch (error) {
     if (!existed && await disk.stat(out) && (await disk.list(out)).length === 0) await disk.remove(out);

@@ -136,7 +136,7 @@ function dispatchCounts(plans: ModelPlans<Gpt1Run>, run: Gpt1Run, recompute: Rec
 }
 
 const describe = (
-  { layers, channels, heads, context, vocabSize, specials, lstm }: Gpt1Config,
+  { layers, channels, heads, context, vocabSize, specials, lstm, lora, frozenLayers }: Gpt1Config,
   parameters: number,
 ): string[] => [
   "model        " +
@@ -146,6 +146,8 @@ const describe = (
   `parameters   ${parameters.toLocaleString("en")} (${
     vocabSize.toLocaleString("en")
   } tokens, ${specials} special tokens)`,
+  ...(lora ? [`adapters     rank ${lora.rank}, alpha ${lora.alpha}, on ${lora.targets.join(", ")}`] : []),
+  ...(frozenLayers === undefined ? [] : [`frozen       the table and the ${frozenLayers} lowest blocks`]),
 ];
 
 // Floating-point operations of one training step: products of the blocks or the LSTM and of the vocabulary, and attention.

@@ -5,7 +5,9 @@ import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
+import { untuned } from "../../models/gpt1_tuning.ts";
 import { pretrainingSource, scoreText } from "../../tasks/language.ts";
+import { datasetName } from "../../tasks/readers/datasets.ts";
 import type { Tokens } from "../../text/batches.ts";
 import { type AnyTokenizer, openTokenizer } from "../../text/open_tokenizer.ts";
 import { readCorpusIndex, readPrepared } from "../../text/prepare/prepared.ts";
@@ -15,17 +17,12 @@ import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
-import {
-  beginRun,
-  chooseCheckpoint,
-  readRun,
-  resumePoint,
-  type RunConfig,
-  runTokenizer,
-} from "../run_folder.ts";
+import { baseValues, beginRun, readRun, resumePoint, type RunConfig, runTokenizer } from "../run_folder.ts";
+import { type NamedProblem, readProblem, zeroShotObserver } from "../zero_shot.ts";
 import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
 
-interface Flags extends TrainingFlags, ArchitectureFlags {
+/** Flags of a pre-training. */
+export interface PretrainFlags extends TrainingFlags, ArchitectureFlags {
   readonly corpus: string;
   readonly valid?: string;
   readonly validFraction?: number;
@@ -41,6 +38,9 @@ interface Flags extends TrainingFlags, ArchitectureFlags {
   readonly schedule: ScheduleName;
   readonly saveEvery?: number;
   readonly validateEvery?: number;
+  readonly zeroshot?: string[];
+  readonly zeroshotEvery?: number;
+  readonly zeroshotLimit?: number;
 }
 
 /** Learning rates that train each size well; the last is the paper's. */
@@ -59,8 +59,18 @@ const LSTM_RATE = 3;
 
 /** Adds the command. */
 export function addPretrain(program: Command): void {
-  architectureFlags(trainingFlags(program.command("pretrain")))
+  pretrainFlags(program.command("pretrain"))
     .description("Train a language model on text, from nothing or from an earlier run")
+    .addHelpText(
+      "after",
+      "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
+    )
+    .action(pretrain);
+}
+
+/** Adds the flags of a pre-training. */
+export function pretrainFlags(command: Command): Command {
+  return architectureFlags(trainingFlags(command))
     .requiredOption(
       "--corpus <path>",
       "a UTF-8 text file, a folder of .txt files, or one made by `foreword prepare`",
@@ -90,21 +100,38 @@ export function addPretrain(program: Command): void {
       "updates between validations; a tenth of the steps unless given",
       whole(1),
     )
-    .addHelpText(
-      "after",
-      "\nExample:\n  foreword pretrain --corpus books --valid-fraction 0.05 --tokenizer tok --model mini --steps 2000 --out runs/mini",
+    .option(
+      "--zeroshot <task=folder...>",
+      "score this data set without fine-tuning along the training, into zeroshot.jsonl: glue/cola=CoLA; see `zeroshot`",
     )
-    .action(pretrain);
+    .option(
+      "--zeroshot-every <n>",
+      "updates between these scores; a tenth of the steps unless given",
+      whole(1),
+    )
+    .option("--zeroshot-limit <n>", "score only so many examples of each", whole(1));
 }
 
-async function pretrain(flags: Flags): Promise<void> {
+async function pretrain(flags: PretrainFlags): Promise<void> {
+  const { out, steps } = flags, outcome = await pretrainOnce(flags, interruptSignal());
+  const { perplexity } = outcome.validation ?? {};
+  print(
+    flags,
+    { out, ...outcome, ...outcome.validation },
+    `${out}: ${steps} steps` + (outcome.loss === null ? "" : `, loss ${outcome.loss.toFixed(4)}`) +
+      (perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`),
+  );
+}
+
+/** Pre-trains once, and leaves a run folder. */
+export async function pretrainOnce(flags: PretrainFlags, signal: AbortSignal): Promise<Outcome> {
   if (flags.valid !== undefined && flags.validFraction !== undefined) {
     throw new UsageError("Give either --valid or --valid-fraction, not both");
   }
-  const signal = interruptSignal();
   const start = await startingPoint(flags);
-  const { config, tokenizer } = start, { out, steps } = flags;
+  const { config, tokenizer } = start, { out } = flags;
   const settings = settingsOf(flags, config);
+  const problems = await zeroShotProblems(flags, start);
   const run: RunConfig = {
     format: "foreword-run-1",
     task: "language",
@@ -115,14 +142,7 @@ async function pretrain(flags: Flags): Promise<void> {
   };
   const begun = await beginRun(out, run, tokenizer, flags.resume !== undefined);
   try {
-    const outcome = await trainFrom(start, flags, settings, signal);
-    const { perplexity } = outcome.validation ?? {};
-    print(
-      flags,
-      { out, ...outcome, ...outcome.validation },
-      `${out}: ${steps} steps` + (outcome.loss === null ? "" : `, loss ${outcome.loss.toFixed(4)}`) +
-        (perplexity === undefined ? "" : `, held-out perplexity ${perplexity.toFixed(2)}`),
-    );
+    return await trainFrom(start, flags, { settings, problems }, signal);
   } catch (error) {
     await begun.undo();
     throw error;
@@ -131,8 +151,11 @@ async function pretrain(flags: Flags): Promise<void> {
 
 async function trainFrom(
   { config, tokenizer, values: initial }: StartingPoint,
-  flags: Flags,
-  settings: ReturnType<typeof settingsOf>,
+  flags: PretrainFlags,
+  { settings, problems }: {
+    settings: ReturnType<typeof settingsOf>;
+    problems: readonly NamedProblem[];
+  },
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { out, steps } = flags;
@@ -163,6 +186,7 @@ async function trainFrom(
     resumed,
     saveEvery: flags.saveEvery ?? every,
     validateEvery: flags.validateEvery ?? every,
+    observe: zeroShotObserver(model, problems, flags.zeroshotEvery ?? every, signal),
     options: {
       schedule: { name: flags.schedule, learningRate: settings.lr, warmup: settings.warmup / steps, steps },
       optimizer: { ...gpt1Optimizer, maxNorm: flags.clip },
@@ -189,7 +213,7 @@ interface StartingPoint {
   readonly values: ParameterValues | null;
 }
 
-async function startingPoint(flags: Flags): Promise<StartingPoint> {
+async function startingPoint(flags: PretrainFlags): Promise<StartingPoint> {
   const { init, checkpoint, tokenizer, model, architecture, units, dropout } = flags;
   if (init !== undefined) {
     for (const [name, value] of Object.entries({ model, architecture, units })) {
@@ -201,8 +225,8 @@ async function startingPoint(flags: Flags): Promise<StartingPoint> {
         `${init} was trained with another tokenizer than ${tokenizer}: leave --tokenizer out`,
       );
     }
-    const values = await parameterReader(disk, await chooseCheckpoint(init, checkpoint));
-    return { config: withDropout(config.model, dropout), tokenizer: own, values };
+    const values = await baseValues(init, checkpoint);
+    return { config: untuned(withDropout(config.model, dropout)), tokenizer: own, values };
   }
   if (tokenizer === undefined) {
     throw new UsageError("Give --tokenizer, made by `foreword tokenizer train`, or --init");
@@ -214,8 +238,36 @@ async function startingPoint(flags: Flags): Promise<StartingPoint> {
   return { config: configure(size, loaded.size, { rate: dropout }), tokenizer: loaded, values: null };
 }
 
+async function zeroShotProblems(
+  { zeroshot = [], zeroshotEvery, zeroshotLimit }: PretrainFlags,
+  { config: { context }, tokenizer }: StartingPoint,
+): Promise<NamedProblem[]> {
+  if (zeroshot.length === 0 && (zeroshotEvery ?? zeroshotLimit) !== undefined) {
+    throw new UsageError("Give --zeroshot TASK=FOLDER at least once: it says what to score");
+  }
+  const problems: NamedProblem[] = [];
+  for (const asked of zeroshot) {
+    const [, task, data] = /^([^=]+)=(.+)$/.exec(asked) ?? [];
+    if (task === undefined || data === undefined) {
+      throw new UsageError(`Cannot use --zeroshot ${asked}: it must be TASK=FOLDER, such as glue/cola=CoLA`);
+    }
+    if (datasetName(task) === null) {
+      throw new UsageError(
+        `There is no data set "${task}" for --zeroshot: give one such as glue/cola, glue/sst-2, race`,
+      );
+    }
+    const limit = zeroshotLimit === undefined ? {} : { limit: zeroshotLimit };
+    problems.push(await readProblem({ task, data, split: "dev", ...limit }, { tokenizer, context }));
+  }
+  const names = problems.map(({ task }) => task);
+  if (new Set(names).size < names.length) {
+    throw new UsageError(`Give each task of --zeroshot once, not ${names.join(", ")}`);
+  }
+  return problems;
+}
+
 // Everything that decides what is computed, so that resuming with other settings can be refused.
-function settingsOf(flags: Flags, config: Gpt1Config) {
+function settingsOf(flags: PretrainFlags, config: Gpt1Config) {
   const {
     corpus,
     valid,
@@ -255,7 +307,7 @@ function settingsOf(flags: Flags, config: Gpt1Config) {
 
 // Token files live in the run folder, so that a resumed run reads what the first one read.
 async function tokensOf(
-  { corpus, valid, validFraction, out }: Flags,
+  { corpus, valid, validFraction, out }: PretrainFlags,
   tokenizer: AnyTokenizer,
   signal: AbortSignal,
 ): Promise<{ train: Tokens; valid: Tokens | null; validBytes: number | null }> {

@@ -1,5 +1,5 @@
 // The data sets of the paper and a few like them: GLUE's files, SNLI, SciTail, SICK, RACE, Story Cloze, CommonsenseQA,
-// MCTest. A table of file names and columns; data, but for the two sets that are no tables (documents.ts).
+// MCTest, WinoGrande. A table of file names and columns; data, but for the two sets that are no tables (documents.ts).
 
 import type { Dataset, Split, SplitFile } from "./datasets.ts";
 import type { TableLayout } from "./columns.ts";
@@ -92,6 +92,7 @@ export const datasets: Readonly<Record<string, Dataset>> = {
   "glue/cola": {
     task: "classification",
     metric: "matthews",
+    zeroShot: "acceptability",
     folder: "CoLA",
     splits: {
       train: ["train.tsv", "in_domain_train.tsv"].map((file) => ({
@@ -110,6 +111,7 @@ export const datasets: Readonly<Record<string, Dataset>> = {
   },
   "glue/sst-2": {
     task: "classification",
+    zeroShot: "sentiment",
     folder: "SST-2",
     splits: forms(glueTable({ text: "sentence", label: "label" }), table(glue, { text: "1", label: "2" })),
   },
@@ -198,6 +200,17 @@ export const datasets: Readonly<Record<string, Dataset>> = {
       { ...splits("", "_rand_split.jsonl"), test: "test_rand_split_no_answers.jsonl" },
       { context: "question.stem", answers: "question.choices.text", label: "answerKey" },
       { format: "jsonl", test: { context: "question.stem", answers: "question.choices.text" } },
+    ),
+  },
+  // Sentences with _ for a noun, and the two nouns; there is a training file in five sizes, of which the largest is read.
+  winogrande: {
+    task: "choice",
+    zeroShot: "winograd",
+    folder: "winogrande_1.1",
+    splits: table(
+      { train: "train_xl.jsonl", dev: "dev.jsonl", test: "test.jsonl" },
+      { context: "sentence", answers: "option1+option2", label: "answer" },
+      { format: "jsonl", test: { context: "sentence", answers: "option1+option2" } },
     ),
   },
   mctest: mctest(160, 500),

@@ -6,6 +6,7 @@ import { NotFound, type Storage } from "../../core/storage.ts";
 import type { MetricName } from "../score.ts";
 import type { Example, TaskName } from "../task.ts";
 import { tasks } from "../task.ts";
+import type { ZeroShotName } from "../zero_shot.ts";
 import { readExamples, type TableLayout } from "./columns.ts";
 import { datasets } from "./dataset_files.ts";
 import { formatOf } from "./rows.ts";
@@ -31,6 +32,8 @@ export interface Dataset {
   readonly metric?: MetricName;
   /** The points of its scores. */
   readonly scale?: readonly [least: number, most: number];
+  /** How a language model answers without having learnt the task; as its form does unless given. */
+  readonly zeroShot?: ZeroShotName;
   /** What its folder is called in a collection; looked for in the folder that is given. */
   readonly folder: string;
   /** For each split the forms in which it is distributed; the first that is there and fits is read. */
@@ -44,11 +47,16 @@ export interface Dataset {
 /** The names of all data sets. */
 export const datasetNames: readonly string[] = Object.keys(datasets);
 
-/** The data set of a name, in lower case and with or without hyphens (`glue/sst2`); `null` if there is none. */
-export function datasetNamed(name: string): Dataset | null {
+/** How a name is listed that may be in capitals and without hyphens (`glue/SST2`); `null` if there is no such set. */
+export function datasetName(name: string): string | null {
   const plain = (text: string) => text.toLowerCase().replaceAll("-", "");
-  const found = datasetNames.find((known) => plain(known) === plain(name));
-  return found === undefined ? null : datasets[found];
+  return datasetNames.find((known) => plain(known) === plain(name)) ?? null;
+}
+
+/** The data set of such a name; `null` if there is none. */
+export function datasetNamed(name: string): Dataset | null {
+  const found = datasetName(name);
+  return found === null ? null : datasets[found];
 }
 
 /**
@@ -91,7 +99,7 @@ async function readSplit(
       `${
         [...new Set(sources.map(({ file }) => file))].join(", ")
       } in the form they are published in; give the folder ` +
-      "with these files, or name your own with --train, --dev and --columns",
+      "with these files, or files of your own with --columns",
   );
 }
 
