@@ -1,5 +1,5 @@
-// All families of kernels put together: what `launchesOf` looks ops up in. A family's file holds a kernel for each of its
-// ops, or it does not compile.
+// All families of kernels put together. A kernel that an op needs and no family has is a type error here. What they are
+// made of is in kernel.ts.
 
 import type { OpName } from "../../ops/mod.ts";
 import { attentions } from "./attention.ts";
