@@ -72,6 +72,12 @@ export class OutOfMemory extends Error {
   override readonly name = "OutOfMemory";
 }
 
+/** The device went away, as a GPU may. Training can go on from its last checkpoint on a device that is opened anew. */
+export class DeviceLost extends Error {
+  /** As it prints and as it can be told apart: `DeviceLost`. */
+  override readonly name = "DeviceLost";
+}
+
 /** Checks what is fed to a plan before any of it reaches a kernel: names, sizes, types and the range of ids. */
 export function checkFeeds(plan: Plan, feeds: Feeds): void {
   for (const { name, shape, dtype, range } of plan.inputs) {

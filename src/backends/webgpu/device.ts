@@ -107,7 +107,7 @@ class WebGpuDevice implements Device {
   }
 
   close(): void {
-    this.#memory.fail(new Error("The device is closed"));
+    this.#memory.close();
     this.gpu.destroy();
   }
 

@@ -1,15 +1,11 @@
 // Buffers of a GPU device: made, counted and destroyed here, with the errors that go with it. Temporaries of all programs
 // share slots, ranked by size, because one program runs at a time: the first slot of a plan is the largest of every plan.
 
-import { OutOfMemory } from "../backend.ts";
+import { DeviceLost, OutOfMemory } from "../backend.ts";
+
+const LOSS_MS = 200;
 
 const align = (bytes: number): number => Math.max(256, Math.ceil(bytes / 256) * 256);
-
-/** The device went away. Training can go on from its last checkpoint on a device that is opened anew. */
-export class DeviceLost extends Error {
-  /** Always `"DeviceLost"`. */
-  override readonly name = "DeviceLost";
-}
 
 /** The buffers of one device. */
 export class Memory {
@@ -20,12 +16,13 @@ export class Memory {
   readonly slots: GPUBuffer[] = [];
   #scratch: GPUBuffer | null = null;
   #failure: Error | null = null;
+  #closed = false;
   readonly #pending = new Set<Promise<unknown>>();
 
   constructor(readonly device: GPUDevice, readonly capacity: number, poison: boolean) {
     this.#poison = poison;
     device.lost.then(({ reason, message }) => {
-      if (reason === "destroyed") return;
+      if (this.#closed) return;
       this.fail(
         new DeviceLost(
           `The GPU device was lost (${
@@ -150,6 +147,8 @@ export class Memory {
     try {
       await staging.mapAsync(GPUMapMode.READ);
     } catch (error) {
+      // A device that is lost may say so a moment later.
+      await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_MS))]);
       await this.settled();
       throw error;
     }
@@ -196,8 +195,10 @@ export class Memory {
     }
   }
 
-  /** Destroys what is shared. */
-  free(): void {
+  /** Destroys what is shared; nothing can be made or run any more. */
+  close(): void {
+    this.#closed = true;
+    this.fail(new Error("The device is closed"));
     for (const buffer of [...this.slots, ...(this.#scratch ? [this.#scratch] : [])]) this.destroy(buffer);
     this.slots.length = 0;
     this.#scratch = null;
