@@ -22,7 +22,7 @@ export async function gpuPeak(quick: boolean): Promise<{ flops: number; copy: nu
   const adapter = await navigator.gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) throw new Error("There is no GPU adapter to measure");
   const device = await adapter.requestDevice();
-  const groups = quick ? 16 : GROUPS, rounds = quick ? 64 : 4096, bytes = quick ? 2 ** 20 : 2 ** 27;
+  const groups = quick ? 64 : GROUPS, rounds = quick ? 512 : 4096, bytes = quick ? 2 ** 20 : 2 ** 27;
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
   const [x, y] = [0, 1].map(() => device.createBuffer({ size: bytes, usage }));
   const pipeline = device.createComputePipeline({
@@ -46,14 +46,14 @@ export async function gpuPeak(quick: boolean): Promise<{ flops: number; copy: nu
     for (let i = 0; i < 5; i++) all.push((await measure(times) - await measure(0)) / times);
     return Math.max(1e-9, median(all));
   };
-  const loop = await seconds(quick ? 1 : 20, (encoder) => {
+  const loop = await seconds(quick ? 4 : 20, (encoder) => {
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
     pass.dispatchWorkgroups(groups);
     pass.end();
   });
-  const copied = await seconds(quick ? 1 : 50, (encoder) => encoder.copyBufferToBuffer(x, 0, y, 0, bytes));
+  const copied = await seconds(quick ? 4 : 50, (encoder) => encoder.copyBufferToBuffer(x, 0, y, 0, bytes));
   device.destroy();
   return { flops: groups * THREADS * rounds * CHAINS * 8 / loop, copy: 2 * bytes / copied };
 }
