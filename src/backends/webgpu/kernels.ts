@@ -3,6 +3,7 @@
 import type { OpName } from "../../ops/mod.ts";
 import { basic } from "./basic.ts";
 import type { Kernel } from "./kernel.ts";
+import { sampling } from "./sampling.ts";
 
 /** Kernels by the name of their op. */
-export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic };
+export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic, ...sampling };
