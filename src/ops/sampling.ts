@@ -88,9 +88,9 @@ export const sampleTokens: Op<Vocabulary> = {
     requireShape(
       logits.shape.length === 2 && vocab >= 1 && vocab <= logits.shape[1] && sameShape(settings.shape, [3]) &&
         sameShape(chances.shape, [logits.shape[0]]),
-      `Cannot sample ${vocab} tokens from ${show(logits.shape)} with settings ${show(settings.shape)} and chances ${
-        show(chances.shape)
-      }`,
+      `Cannot sample ${vocab} tokens from ${show(logits.shape)} with settings ${
+        show(settings.shape)
+      } and chances ${show(chances.shape)}`,
       "they must be (B,R), R no less than the tokens, (3) and (B)",
     );
     return [{ dtype: "i32", shape: chances.shape }];

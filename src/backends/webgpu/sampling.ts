@@ -6,8 +6,7 @@ import type { sampling as family } from "../../ops/sampling.ts";
 import { BUILTINS, type GpuLimits, grid, GROUP_INDEX, i32, type Kernel, read, write } from "./kernel.ts";
 
 // `name(value, lane)` gives every one of 256 threads what all their values combine to, in a fixed tree.
-const ofGroup = (name: string, type: string, combined: string): string =>
-  `
+const ofGroup = (name: string, type: string, combined: string): string => `
 var<workgroup> ${name}Values: array<${type}, 256>;
 fn ${name}(value: ${type}, lane: u32) -> ${type} {
   ${name}Values[lane] = value;
