@@ -14,3 +14,4 @@ export * from "./lstm";
 export * from "./gather";
 export * from "./inspection";
 export * from "./optimizer";
+export * from "./sampling";

@@ -208,6 +208,7 @@ function script(pieces: readonly string[]): { model: Gpt1; tokenizer: Tokenizer 
     vocabSize: pieces.length,
     context: 64,
     store: {},
+    device: { ahead: 1 },
     inputIds: () => new Int32Array(2),
     decode: () => ({ run }),
   };

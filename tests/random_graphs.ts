@@ -199,6 +199,21 @@ export function randomGraph(seed: number): RandomGraph {
       record(ops.lstmGrad, [...inputs, ...all("tokens", "rows", "rows")], ["gates", "rows", "rows"]);
     },
     previousStates: () => record(ops.previousStates, [...all("tokens", "rows"), ints([2, 2], 3)], ["tokens"]),
+    sampleTokens: () => {
+      const settings = graph.constant(Float32Array.of(oneOf([0, 0.8]), oneOf([2, 4]), oneOf([0.7, 1])), [3]);
+      const chances = graph.constant(Float32Array.from({ length: 4 }, () => random.next()), [4]);
+      const [tokens] = graph.apply(ops.sampleTokens, [pick("matrix"), settings, chances], { vocab: 4 });
+      record(ops.crossEntropy, [pick("matrix"), tokens], ["vector"]);
+    },
+    nextInputs: () => {
+      const positions = graph.apply(ops.nextInputs, [ints([2, 2], 3), ints([2], 4), ints([2], 9)], {
+        first: 4,
+        context: 3,
+      })[2];
+      const given = graph.constant(new Int32Array(4).fill(-1), [2, 2]);
+      const next = graph.apply(ops.nextInputs, [given, ints([2], 4), positions], { first: 4, context: 3 });
+      record(ops.previousStates, [...all("tokens", "rows"), next[1]], ["tokens"]);
+    },
     sumSquares: () => record(ops.sumSquares, all(oneOf<Kind>(["matrix", "tokens"])), ["scalar"]),
     adam,
   };

@@ -2,6 +2,7 @@
 // pre-trained one, with rows for the special tokens put between tokens and positions, as the released code does.
 
 import type { Device, Program } from "../backends/backend.ts";
+import type { Plan } from "../graph/plan.ts";
 import { type Model, type ModelPlans, Programs } from "../nn/model.ts";
 import { isAdapter } from "../nn/lora.ts";
 import { initialise, initialValues, type ParameterSpec } from "../nn/parameters.ts";
@@ -69,10 +70,10 @@ function assemble(
     programs.free();
     store.free();
   };
-  // A decoding plan keeps its cache in pages of the store, added with the first plan of a batch size.
-  const decode = (batch: number, length: number): Program =>
-    program(`decode ${batch} ${length}`, () => {
-      const plan = plans.decode(batch, length);
+  // Plans that generate keep what they carry in pages of the store, added with the first of a batch size.
+  const carrying = (key: string, record: () => Plan): Program =>
+    program(key, () => {
+      const plan = record();
       const missing = plan.buffers.flatMap((buffer) =>
         buffer.kind === "state" && !store.pages.has(buffer.place.page)
           ? [[buffer.place.page, buffer.bytes]]
@@ -95,7 +96,8 @@ function assemble(
     gradient: (run, recompute = "none") =>
       program(`gradient ${JSON.stringify(run)} ${recompute}`, () => plans.gradient(run, recompute)),
     scores: (run) => program(`scores ${JSON.stringify(run)}`, () => plans.scores(run)),
-    decode,
+    decode: (batch, length) => carrying(`decode ${batch} ${length}`, () => plans.decode(batch, length)),
+    continuation: (batch) => carrying(`continuation ${batch}`, () => plans.continuation(batch)),
     program,
     close,
     [Symbol.dispose]: close,

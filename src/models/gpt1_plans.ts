@@ -1,4 +1,5 @@
 // The plans a GPT-1 runs: `gradient` (forward, backward, +=) for each micro-batch, `scores` without gradients, `decode`
+// and `continuation`
 // with a cache. Shapes are capacities; live lengths arrive at run time. Row weights carry every averaging rule, so a loss
 // is always a weighted sum and accumulation over micro-batches is exact. The optimizer's plan is in src/train/update.ts.
 
@@ -15,12 +16,14 @@ import {
   linear,
   linearCrossEntropy,
   lstm,
+  nextInputs,
   project,
+  sampleTokens,
   selectRows,
   sharedDropout,
   weightedSum,
 } from "../nn/layers.ts";
-import { type Layout, layOut, mirror, parametersOf } from "../nn/parameters.ts";
+import { type Layout, layOut, mirror, type Parameters, parametersOf } from "../nn/parameters.ts";
 import type { Recompute } from "../nn/recompute.ts";
 import { type Gpt1Config, hidden, parameterSpecs, table, tableRows } from "./gpt1.ts";
 import { frozenBy } from "./gpt1_tuning.ts";
@@ -82,6 +85,7 @@ export function gpt1Plans(
     scores: (run) => once(`scores ${JSON.stringify(run)}`, () => scoresPlan(layout, config, run)),
     decode: (batch, length) =>
       once(`decode ${batch} ${length}`, () => decodePlan(layout, config, batch, length)),
+    continuation: (batch) => once(`continuation ${batch}`, () => continuationPlan(layout, config, batch)),
     batchOf: (run) => run.batch / sequences(run),
     withBatch: (run, batch) => ({ ...run, batch: batch * sequences(run) }),
   };
@@ -190,15 +194,44 @@ export function scoresPlan(layout: Layout, config: Gpt1Config, run: Gpt1Run): Pl
  * wanted. Output: logits (B,R) over all rows of the table; only token rows may be sampled. States: a cache per layer.
  */
 export function decodePlan(layout: Layout, config: Gpt1Config, batch: number, length: number): Plan {
-  const graph = new Graph("gpt1"), p = parametersOf(graph, layout);
+  const graph = new Graph("gpt1");
   const ids = graph.input("ids", [batch, length, 2], "i32", { below: tableRows(config) });
   const extents = graph.input("extents", [batch, 2], "i32", { below: config.context + 1 });
   const last = graph.input("last", [batch], "i32", { below: length });
-  const we = table(p, config, null),
-    attend = cachedAttention(extents, { heads: config.heads, context: config.context });
+  return plan(graph, { logits: nextLogits(parametersOf(graph, layout), config, { ids, extents, last }) });
+}
+
+/**
+ * One more token a row, chosen on the device, from what the run before left: the cache that `decodePlan` fills, and the
+ * token and its position. Inputs: given (B,2) of [token, position], -1 for what was left; settings (3): temperature, top-k,
+ * top-p; chances (B). Output: tokens (B), -1 where the logits are no numbers.
+ */
+export function continuationPlan(layout: Layout, config: Gpt1Config, batch: number): Plan {
+  const graph = new Graph("gpt1"), { vocabSize, specials, context } = config;
+  const state = (name: string): Value => graph.state(`cache/${batch}/${name}`, [batch], "i32");
+  const token = state("token"), position = state("position");
+  const given = graph.input("given", [batch, 2], "i32", { least: -1, below: tableRows(config) });
+  const { ids, extents, next } = nextInputs(given, token, position, { first: vocabSize + specials, context });
+  const last = graph.constant(new Int32Array(batch), [batch]);
+  const logits = nextLogits(parametersOf(graph, layout), config, { ids, extents, last });
+  const settings = graph.input("settings", [3], "f32"), chances = graph.input("chances", [batch], "f32");
+  const tokens = sampleTokens(logits, settings, chances, vocabSize); // (B)
+  graph.assign(token, tokens);
+  graph.assign(position, next);
+  return plan(graph, { tokens });
+}
+
+// Logits (B, V + specials + context) of what follows row `last` (B) of the new tokens.
+function nextLogits(
+  p: Parameters,
+  config: Gpt1Config,
+  { ids, extents, last }: Readonly<Record<"ids" | "extents" | "last", Value>>,
+): Value {
+  const we = table(p, config, null);
+  const attend = cachedAttention(extents, { heads: config.heads, context: config.context });
   const recur = carriedLstm(extents);
   const h = selectRows(hidden(p, config, we, ids, { attend, recur, rng: null }), last); // (B, C)
-  return plan(graph, { logits: graph.scope("lm", () => project(h, we)) }); // (B, V + specials + context)
+  return we.graph.scope("lm", () => project(h, we));
 }
 
 function usedParameters(graph: Graph): Set<string> {

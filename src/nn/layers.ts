@@ -52,6 +52,21 @@ export const selectRows = (x: Value, index: Value, sum = 1): Value =>
 export const placeRows = (x: Value, rows: Value, first: number): Value =>
   x.graph.apply(ops.placeRows, [x, rows], { first })[0];
 
+/** A token (B) of the first `vocab` for each row of logits (B,R): see the op. */
+export const sampleTokens = (logits: Value, settings: Value, chances: Value, vocab: number): Value =>
+  logits.graph.apply(ops.sampleTokens, [logits, settings, chances], { vocab })[0];
+
+/** Inputs of a run on one new token a row, given (B,2) or left by the last run (B), and the positions after it. */
+export function nextInputs(
+  given: Value,
+  tokens: Value,
+  positions: Value,
+  attrs: { readonly first: number; readonly context: number },
+): { readonly ids: Value; readonly extents: Value; readonly next: Value } {
+  const [ids, extents, next] = given.graph.apply(ops.nextInputs, [given, tokens, positions], attrs);
+  return { ids, extents, next };
+}
+
 /** Cross-entropy per row over the first `rows` rows of the output table; x (…,C), targets (…). */
 export const linearCrossEntropy = (x: Value, table: Value, targets: Value, rows: number): Value =>
   x.graph.apply(ops.linearCrossEntropy, [x, table, targets], { rows })[0];

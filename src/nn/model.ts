@@ -19,6 +19,8 @@ export interface ModelPlans<Run> {
   scores(run: Run): Plan;
   /** Logits of the next token, with a cache. */
   decode(batch: number, length: number): Plan;
+  /** One more token a row, chosen on the device, with the same cache. */
+  continuation(batch: number): Plan;
   /** How many examples a run holds. */
   batchOf(run: Run): number;
   /** The same run for another number of examples. */
@@ -55,6 +57,13 @@ export interface Model<Config, Run> extends Disposable {
    * What is cached may be a state that moves on with every run, so a run continues the last one or starts at 0.
    */
   decode(batch: number, length: number): Program;
+  /**
+   * One more token for each of `batch` sequences, chosen on the device from what the run before left, so that runs may
+   * follow each other before any result is read. Inputs: `given` (B,2) of [token, position], -1 for the token that the
+   * last run chose and the position after its own; `settings` (3): temperature, top-k, top-p; `chances` (B) in [0, 1).
+   * Output: `tokens` (B), -1 where the logits are no numbers. It shares the cache of `decode`, which feeds the prompts.
+   */
+  continuation(batch: number): Program;
   /** The optimizer's plan or any other, made ready once for each key. */
   program(key: string, record: () => Plan): Program;
   /** Gives back all pages and programs. The device stays open. */

@@ -13,6 +13,7 @@ import { recurrent } from "./lstm.ts";
 import { matmuls } from "./matmul.ts";
 import { norm } from "./norm.ts";
 import { optimizer } from "./optimizer.ts";
+import { sampling } from "./sampling.ts";
 
 /** All ops by name; `ops` of mod.ts. */
 export const all = {
@@ -28,4 +29,5 @@ export const all = {
   ...losses,
   ...recurrent,
   ...optimizer,
+  ...sampling,
 } as const;

@@ -1,10 +1,12 @@
 // Generation with a cache: prompts in one run, then a token a run. Prompts of different lengths share a batch, each with
-// its own live length and offset. When a row's context is full, its last half is encoded again and generation goes on.
-// Only token rows are sampled; special tokens and positions, which the training softmax knows, cannot come out.
+// its own live length and offset; what is cached and what is to be encoded is in generate_rows.ts. Where reading back takes
+// longer than a run, tokens are chosen on the device instead (generate_ahead.ts). Only token rows are sampled; special tokens and positions, which the training softmax knows, cannot come out.
 
 import { Random } from "../core/random.ts";
 import type { Model } from "../nn/model.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
+import { cut, encode, own, type Row } from "./generate_rows.ts";
+import { generateAhead } from "./generate_ahead.ts";
 import { checkSampling, sample, type Sampling } from "./sampling.ts";
 
 /** Options of `generateTokens`. */
@@ -23,18 +25,10 @@ export interface TextOptions extends GenerateOptions {
   readonly stop?: readonly string[];
 }
 
-interface Row {
-  /** Tokens whose keys and values are cached. */
-  cached: number;
-  /** Tokens to encode next. */
-  pending: number[];
-  /** Everything so far, to encode again when the context is full. */
-  readonly tokens: number[];
-  readonly random: Random;
-}
-
 /**
- * Continues several prompts at once; each round yields the next token of every row.
+ * Continues several prompts at once; each round yields the next token of every row. On a device whose `ahead` is above 1
+ * tokens are chosen there, and some may be under way that the reader never asks for. A seed fixes the tokens on a device;
+ * another device rounds differently, and may pick other tokens of the same distribution.
  *
  * @throws {RangeError} for an empty prompt or sampling settings that make no sense.
  */
@@ -54,13 +48,12 @@ export async function* generateTokens<C, R>(
     tokens: [...prompt],
     random: new Random(seed, `generate/${b}`),
   }));
+  if (model.device.ahead > 1) return yield* generateAhead(model, rows, { maxTokens, signal, ...sampling });
   for (let round = 0; round < maxTokens && !signal?.aborted; round++) {
-    for (const row of rows) {
-      if (row.cached + row.pending.length <= context) continue;
-      row.cached = 0;
-      row.pending = row.tokens.slice(-Math.max(1, Math.floor(context / 2)));
-    }
-    const logits = await decode(model, rows);
+    cut(rows, context);
+    own(model.store, rows);
+    const results = await encode(model, rows, rows.map(({ pending }) => pending));
+    const logits = results.logits as Float32Array | Float64Array;
     const width = logits.length / rows.length;
     const tokens = rows.map((row, b) => {
       const token = sample(logits.subarray(b * width, b * width + vocabSize), row.random.next(), sampling);
@@ -71,31 +64,6 @@ export async function* generateTokens<C, R>(
     });
     yield tokens;
   }
-}
-
-// Whose tokens the cache in a model's store holds. There is one for each batch size, and generations may take turns on it.
-const owners = new WeakMap<object, Map<number, readonly Row[]>>();
-
-// Encodes the pending tokens of all rows, in the smallest plan that holds them. Lengths are 1 or a power of two.
-async function decode<C, R>(model: Model<C, R>, rows: readonly Row[]): Promise<Float32Array | Float64Array> {
-  const owner = owners.get(model.store) ?? new Map<number, readonly Row[]>();
-  if (owner.get(rows.length) !== rows) {
-    for (const row of rows) { // what was cached is there no more
-      row.pending = row.tokens.slice(-(row.cached + row.pending.length));
-      row.cached = 0;
-    }
-    owners.set(model.store, owner.set(rows.length, rows));
-  }
-  const longest = Math.max(...rows.map(({ pending }) => pending.length));
-  const length = Math.min(model.context, 2 ** Math.ceil(Math.log2(longest)));
-  const tokens = new Int32Array(rows.length * length);
-  rows.forEach(({ pending }, b) => tokens.set(pending, b * length));
-  const { logits } = await model.decode(rows.length, length).run({
-    ids: model.inputIds(tokens, length, rows.map(({ cached }) => cached)),
-    extents: Int32Array.from(rows.flatMap(({ cached, pending }) => [cached, pending.length])),
-    last: Int32Array.from(rows, ({ pending }) => pending.length - 1),
-  });
-  return logits as Float32Array | Float64Array;
 }
 
 /**

@@ -1,5 +1,6 @@
 // Choosing the next token from logits: temperature, then the k most probable, then the smallest set whose probability
-// reaches p. One number in [0, 1) decides, so a seed fixes the text.
+// reaches p. One number in [0, 1) decides, so a seed fixes the text. src/ops/sampling.ts does the same
+// where the logits are.
 
 /** How to choose among tokens. */
 export interface Sampling {

@@ -15,6 +15,7 @@ import { recurrent } from "./lstm.ts";
 import { matmuls } from "./matmul.ts";
 import { norm } from "./norm.ts";
 import { optimizer } from "./optimizer.ts";
+import { sampling } from "./sampling.ts";
 
 /** Kernels by the name of their op. */
 export const kernels: Readonly<Record<OpName, Kernel>> = {
@@ -30,4 +31,5 @@ export const kernels: Readonly<Record<OpName, Kernel>> = {
   ...norm,
   ...optimizer,
   ...recurrent,
+  ...sampling,
 };
