@@ -3,6 +3,8 @@
 import type { OpName } from "../../ops/mod.ts";
 import { basic } from "./basic.ts";
 import type { Kernel } from "./kernel.ts";
+import { losses } from "./loss.ts";
+import { matmuls } from "./matmul.ts";
 
 /** Kernels by the name of their op. */
-export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic };
+export const kernels: Readonly<Partial<Record<OpName, Kernel>>> = { ...basic, ...matmuls, ...losses };
