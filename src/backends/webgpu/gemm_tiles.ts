@@ -136,7 +136,10 @@ function fetchBlock(
     }
     return `if (${line} + ${i}u < ${lineEnd}) {
     let at = ${at};
-    ${lines(4, (j) => `if (${rest} + ${j}u < ${restEnd}) { block[${i}].${LETTERS[j]} = ${name}[at + ${j}u]; }`)}
+    ${
+      lines(4, (j) =>
+        `if (${rest} + ${j}u < ${restEnd}) { block[${i}].${LETTERS[j]} = ${name}[at + ${j}u]; }`)
+    }
   }`;
   };
   return `fn fetch_${name}(row: u32, k: u32, end: u32) -> mat4x4f {

@@ -143,7 +143,17 @@ const projection = (train: boolean): Kernel => ({ dims: [n, v, c], limits }) => 
     const logits = read("logits", "scratch", { offset: 0, bytes });
     const shared = { count, first, k: v, stride, logits, targets: read("targets", 2) };
     const project = product(
-      { name: `${name} (logits)`, m: count, n: v, k: c, a: h, b: table, y: scores, tb: true, scratchAt: bytes },
+      {
+        name: `${name} (logits)`,
+        m: count,
+        n: v,
+        k: c,
+        a: h,
+        b: table,
+        y: scores,
+        tb: true,
+        scratchAt: bytes,
+      },
       limits,
     );
     if (!train) {
