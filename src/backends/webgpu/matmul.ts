@@ -1,4 +1,5 @@
-// Products of matrices; how they are launched is in gemm.ts.
+// Products of matrices as ops: which argument is which operand, and how it lies. How products are launched, and which
+// kernel takes which shape, is in gemm.ts. A sum over rows is a product with a row of ones.
 
 import type { matmuls as family } from "../../ops/matmul.ts";
 import { product } from "./gemm.ts";
@@ -30,7 +31,6 @@ const linear: Kernel = ({ dims: [m, n, k], limits }) =>
     bias: 2,
   }, limits);
 
-// A row of ones times d.
 const columnSumInto: Kernel = ({ dims: [m, n], limits }) =>
   product({
     name: "columnSumInto",
