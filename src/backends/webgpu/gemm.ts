@@ -205,14 +205,12 @@ function launchesOfPart(
   return launches;
 }
 
-/** The first tile that gives enough workgroups; for long sums, which can be split, not the smallest. */
+// The first tile that gives enough workgroups. Long sums can be split, so they do not need the smallest tile.
 function tileFor(m: number, n: number, k: number, { tiles, groups, splitFrom }: Tuning): Tile {
-  const found = tiles.find((tile) => Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns) >= groups);
-  if (found) return found;
   const last = tiles[tiles.length - 1];
-  return k >= splitFrom
-    ? tiles.findLast((tile) => m > last.rows && n > last.columns && tile !== last) ?? last
-    : last;
+  const usable = k >= splitFrom && m > last.rows && n > last.columns ? tiles.slice(0, -1) : tiles;
+  return usable.find((tile) => Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns) >= groups) ??
+    usable.at(-1) ?? last;
 }
 
 // How many parts a sum over k is split into: enough for twice as many workgroups as are wanted at least.
