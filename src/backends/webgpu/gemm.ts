@@ -1,312 +1,340 @@
-// Products of matrices as launches, for every family that needs one. y (M,N) = op(a)·op(b), with a bias or added to what is
-// there; operands may be transposed, may be part of a larger tensor, and may be larger than a binding, in which case a
-// launch takes a window of rows. Every element sums k in one order (with split k: each part in order, then the parts), so
-// the same numbers give the same bits. Which of the three kernels runs depends on the shape alone:
-//
-// - thin (M up to 8, decoding): threads along N and k, reduced in a fixed tree;
-// - tiled: a workgroup computes a square of y from tiles of a and b in workgroup memory, a thread a square of registers
-//   whose columns lie 16 apart, so that neither loads nor stores of a warp collide;
-// - split k: the same into partial products in scratch where the tiles of y are too few to fill a GPU, then their sum.
+// Launches of products of matrices, y = op(a) op(b) (+ bias) (+ y), for every family that needs one. Here it is decided
+// which kernel takes a product, how its sum over k is split so that a large GPU is not left idle, and in which windows
+// operands are bound that are larger than a binding may be. The kernels' code is in gemm_tiles.ts (register tiles) and
+// gemm_thin.ts (a handful of rows or columns). Each output is summed over k in one fixed order.
 
-import { type GpuLimits, grid, type Launch, read, type Tensor, type Uniform, write } from "./kernel.ts";
+import { sumParts, thinCode, type ThinVariant } from "./gemm_thin.ts";
+import { type Tile, tileCode, type TileVariant } from "./gemm_tiles.ts";
+import { type GpuLimits, type Launch, read, type Tensor, write } from "./kernel.ts";
 
-/** A matrix of a product: a tensor of the step or a part of scratch. */
+/** A matrix in rows, somewhere in an argument of the step or in scratch. */
 export interface Matrix {
+  /** Which argument, as `Tensor.arg`. */
   readonly arg: number | "scratch";
-  /** Elements before its first one; 0 unless given. */
+  /** Floats before its first; 0 unless given. */
   readonly start?: number;
-  /** Byte offset of its part of scratch; 0 unless given. */
-  readonly offset?: number;
-  /** Bytes of its part of scratch, or of all it takes; needed for scratch and where it may have to be bound in windows. */
-  readonly bytes?: number;
+  /** Floats from one row to the next. */
+  readonly stride: number;
+  /**
+   * Whether each row, up to a multiple of four floats, is followed by zeros (of an operand), or by room that may be
+   * overwritten with zeros (of a result), and `stride` and `start` are multiples of four.
+   */
+  readonly padded?: boolean;
 }
 
-/** A product. */
+/** A product to launch. */
 export interface Product {
+  /** Label of the launches. */
+  readonly name: string;
+  /** Rows of y. */
+  readonly m: number;
+  /** Columns of y. */
+  readonly n: number;
+  /** What is summed over. */
+  readonly k: number;
+  /** (m,k), or (k,m) if `ta`; all ones if it is null, which sums the columns of b. */
+  readonly a: Matrix | null;
+  /** (k,n), or (n,k) if `tb`. */
+  readonly b: Matrix;
+  /** (m,n). */
+  readonly y: Matrix;
+  readonly ta?: boolean;
+  readonly tb?: boolean;
+  /** Whether the product is added to what y holds. */
+  readonly accumulate?: boolean;
+  /** Argument with n floats that are added to each row. */
+  readonly bias?: number;
+  /** Bytes of scratch that are taken, a multiple of 256: what a split sum needs comes behind them. 0 unless given. */
+  readonly scratchAt?: number;
+}
+
+/** How products are shared out. */
+export interface Tuning {
+  /** Tiles of workgroups, the most efficient first. */
+  readonly tiles: readonly Tile[];
+  /** A tile is taken if it gives at least so many workgroups; below, long sums are split. */
+  readonly groups: number;
+  /** Sums of at least so many terms are split. */
+  readonly splitFrom: number;
+  /** Fewest terms of a part of a split sum. */
+  readonly splitLength: number;
+  /** At most so many rows, or columns, take the thin kernel; 8 at most. */
+  readonly thin: number;
+}
+
+/** What holds for a discrete GPU of about a hundred multiprocessors. */
+export const TUNING: Tuning = {
+  tiles: [
+    { rows: 128, columns: 128, perRow: 8, perColumn: 8 },
+    { rows: 128, columns: 64, perRow: 8, perColumn: 4 },
+    { rows: 64, columns: 64, perRow: 4, perColumn: 4 },
+    { rows: 32, columns: 32, perRow: 4, perColumn: 4 },
+  ],
+  groups: 120,
+  splitFrom: 2048,
+  splitLength: 512,
+  thin: 8,
+};
+
+const MOST_SCRATCH = 64 * 2 ** 20; // bytes of the parts of split sums
+const MOST_ROWS = 65535 * 8; // of a launch: 8 for each workgroup of the thin kernel
+const DEPTH = 16; // parts of a split sum begin at multiples of it
+
+/** A part of y and of the sum over k that is launched by itself: half-open ranges. */
+interface Part {
+  readonly rows: readonly [number, number];
+  readonly columns: readonly [number, number];
+  readonly terms: readonly [number, number];
+}
+
+/** The launches of a product, in order. */
+export function product(given: Product, { bindingBytes }: GpuLimits, tuning: Tuning = TUNING): Launch[] {
+  const { m, n, k, a, b, y, ta = false, tb = false } = given;
+  // Rows that a binding holds; a window begins at a multiple of 256 bytes, perhaps before its first row.
+  const held = ({ stride }: Matrix): number => Math.floor((bindingBytes - 256) / (4 * stride));
+  const row = Math.min(MOST_ROWS, held(y), a && !ta ? held(a) : Infinity);
+  const column = Math.min(MOST_ROWS, tb ? held(b) : Infinity);
+  const term = Math.min(a && ta ? held(a) : Infinity, tb ? Infinity : held(b));
+  return ranges(m, row).flatMap((rows) =>
+    ranges(n, column).flatMap((columns) =>
+      ranges(k, term).flatMap((terms) => {
+        const { bias: _, ...rest } = given, later = terms[0] > 0;
+        const part = { ...(later ? rest : given), accumulate: later || (given.accumulate ?? false) };
+        return launchesOfPart(part, { rows, columns, terms }, bindingBytes, tuning);
+      })
+    )
+  );
+}
+
+// Ranges of at most `most`, which is rounded down to whole tiles or vectors where it is large enough.
+function ranges(size: number, most: number): [number, number][] {
+  const unit = most >= 128 ? 128 : most >= 4 ? 4 : 1;
+  const length = most >= size ? size : Math.max(1, Math.floor(most / unit) * unit);
+  return Array.from(
+    { length: Math.ceil(size / length) },
+    (_, i) => [i * length, Math.min(size, (i + 1) * length)],
+  );
+}
+
+/** A matrix bound: its window, and where the part begins in it, in floats. */
+interface Bound {
+  readonly window: { readonly offset: number; readonly bytes: number };
+  readonly at: number;
+  readonly stride: number;
+  readonly arg: number | "scratch";
+  /** Whether its vectors of four along rows are aligned and whole; `columns` of them are used. */
+  readonly vectors: boolean;
+}
+
+// `rows` and `columns` are ranges of the matrix as it is stored.
+function bind(
+  { arg, start = 0, stride, padded = false }: Matrix,
+  rows: readonly [number, number],
+  columns: readonly [number, number],
+): Bound {
+  const first = start + rows[0] * stride, offset = Math.floor(first / 64) * 256;
+  const width = padded ? Math.ceil(columns[1] / 4) * 4 : columns[1];
+  const end = start + (rows[1] - 1) * stride + width;
+  return {
+    arg,
+    window: { offset, bytes: 4 * end - offset },
+    at: first + columns[0] - offset / 4,
+    stride,
+    vectors: (first + columns[0]) % 4 === 0 && stride % 4 === 0 &&
+      (padded || (columns[1] - columns[0]) % 4 === 0),
+  };
+}
+
+function launchesOfPart(
+  { name, a, b, y, ta = false, tb = false, accumulate = false, bias, scratchAt = 0 }: Product,
+  { rows, columns, terms }: Part,
+  bindingBytes: number,
+  tuning: Tuning,
+): Launch[] {
+  const m = rows[1] - rows[0], n = columns[1] - columns[0], k = terms[1] - terms[0];
+  const left = a && (ta ? bind(a, terms, rows) : bind(a, rows, terms));
+  const right = tb ? bind(b, columns, terms) : bind(b, terms, columns);
+  const result = bind(y, rows, columns);
+  const thin = Math.min(m, n) <= tuning.thin, turned = thin && m > n;
+  const tile = thin ? null : tileFor(m, n, k, tuning);
+  const groups = tile
+    ? Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns)
+    : Math.ceil(Math.max(m, n) / ((turned ? ta : !tb) ? 16 : 8));
+  const width = Math.ceil(n / 4) * 4; // of a row of a part of a split sum
+  const parts = partsOf(groups, k, 4 * m * width, bindingBytes, tuning);
+  const length = Math.ceil(k / parts / DEPTH) * DEPTH, split = parts > 1;
+  const sums: Bound = {
+    arg: "scratch",
+    window: { offset: scratchAt, bytes: 4 * parts * m * width },
+    at: 0,
+    stride: width,
+    vectors: true,
+  };
+  const what: Operands = {
+    name: split ? `${name} (parts)` : name,
+    m,
+    n,
+    k,
+    parts,
+    length,
+    left,
+    right,
+    ta,
+    tb,
+    y: split ? sums : result,
+    partSize: split ? m * width : 0,
+    accumulate: accumulate && !split,
+    ...(bias === undefined || split ? {} : { bias, biasAt: columns[0] }),
+  };
+  const launches = [tile ? tiled(what, tile) : thinLaunch(what, turned)];
+  if (split) {
+    launches.push(sumParts({
+      name: `${name} (sum)`,
+      m,
+      n,
+      parts,
+      width,
+      accumulate,
+      y: tensorOf("y", result, true),
+      at: result.at,
+      stride: result.stride,
+      partial: tensorOf("partial", sums, false),
+      ...(bias === undefined ? {} : { bias: read("bias", bias), biasAt: columns[0] }),
+    }));
+  }
+  return launches;
+}
+
+// The first tile that gives enough workgroups. Long sums can be split, so they do not need the smallest tile.
+function tileFor(m: number, n: number, k: number, { tiles, groups, splitFrom }: Tuning): Tile {
+  const last = tiles[tiles.length - 1];
+  const usable = k >= splitFrom && m > last.rows && n > last.columns ? tiles.slice(0, -1) : tiles;
+  return usable.find((tile) => Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns) >= groups) ??
+    usable.at(-1) ?? last;
+}
+
+// How many parts a sum over k is split into: enough for twice as many workgroups as are wanted at least.
+function partsOf(groups: number, k: number, bytes: number, bindingBytes: number, tuning: Tuning): number {
+  if (groups >= tuning.groups || k < tuning.splitFrom) return 1;
+  const room = Math.floor(Math.min(MOST_SCRATCH, bindingBytes) / bytes);
+  const wanted = Math.min(Math.ceil(2 * tuning.groups / groups), Math.floor(k / tuning.splitLength), room);
+  if (wanted <= 1) return 1;
+  return Math.ceil(k / (Math.ceil(k / wanted / DEPTH) * DEPTH)); // none of them empty
+}
+
+/** A part with its tensors bound. */
+interface Operands {
   readonly name: string;
   readonly m: number;
   readonly n: number;
   readonly k: number;
-  readonly a: Matrix;
-  readonly b: Matrix;
-  readonly y: Matrix;
-  /** Whether a is stored (K,M). */
-  readonly ta?: boolean;
-  /** Whether b is stored (N,K). */
-  readonly tb?: boolean;
-  /** Whether the product is added to y. */
-  readonly accumulate?: boolean;
-  /** Argument that is added to every row; none unless given. */
+  readonly parts: number;
+  readonly length: number;
+  readonly left: Bound | null;
+  readonly right: Bound;
+  readonly ta: boolean;
+  readonly tb: boolean;
+  readonly y: Bound;
+  readonly partSize: number;
+  readonly accumulate: boolean;
   readonly bias?: number;
-  /** Scratch that split k may use, from this byte on; no splitting unless given. */
-  readonly partials?: number;
+  readonly biasAt?: number;
 }
 
-/** Rows up to which a product is thin. */
-export const THIN = 8;
-const TILE = 64, LARGE_TILE = 128; // of y, a side
-const FULL = 128; // workgroups that fill a GPU
-const PARTIAL_BYTES = 2 ** 26, LEAST_K = 512; // of one part
+const tensorOf = (name: string, { arg, window }: Bound, writes: boolean, vectors = false): Tensor =>
+  (writes ? write : read)(name, arg, { ...window, as: vectors ? "vec4f" : "f32" });
 
-/** The launches of a product: one, or a few where operands are bound in windows or k is split. */
-export function product(spec: Product, limits: GpuLimits): Launch[] {
-  const { m, n, k, ta = false, tb = false, b, y } = spec, { bindingBytes } = limits;
-  // Rows of b or of y that fit a binding; a multiple of 64 keeps windows aligned to 256 bytes.
-  const windowed = (rows: number, columns: number): number =>
-    64 * Math.floor(bindingBytes / (256 * columns)) || rows;
-  if (tb && 4 * n * k > bindingBytes) {
-    return windows(n, windowed(n, k)).flatMap(([from, count]) =>
-      product({
-        ...spec,
-        n: count,
-        b: window(b, from * k, count * k),
-        y: shifted(y, from),
-        ...strideOf(spec),
-      }, limits)
-    );
-  }
-  if (!tb && 4 * k * n > bindingBytes) {
-    return windows(k, windowed(k, n)).flatMap(([from, count], i) =>
-      product({
-        ...spec,
-        k: count,
-        a: shifted(spec.a, ta ? from * m : from),
-        b: window(b, from * n, count * n),
-        accumulate: spec.accumulate || i > 0,
-        ...(i > 0 ? { bias: undefined } : {}),
-        ...strideOf(spec),
-      } as Product, limits)
-    );
-  }
-  if (4 * m * n > bindingBytes && y.arg !== "scratch") {
-    return windows(m, windowed(m, n)).flatMap(([from, count]) =>
-      product({
-        ...spec,
-        m: count,
-        a: shifted(spec.a, ta ? from : from * k),
-        y: window(y, from * n, count * n),
-        ...strideOf(spec),
-      }, limits)
-    );
-  }
-  return m <= THIN ? [thin(spec)] : tiled(spec);
-}
+const work = ({ m, n, k }: Operands): number => m * n * k + 4 * (m * k + n * k + m * n);
 
-// Strides of the whole matrices, which windows keep.
-interface Strides {
-  readonly lda?: number;
-  readonly ldb?: number;
-  readonly ldy?: number;
-}
-type Strided = Product & Strides;
+const biasOf = ({ bias }: Operands): Tensor[] => bias === undefined ? [] : [read("bias", bias)];
 
-const strideOf = ({ m, n, k, ta, tb, ...spec }: Strided): Required<Strides> => ({
-  lda: spec.lda ?? (ta ? m : k),
-  ldb: spec.ldb ?? (tb ? k : n),
-  ldy: spec.ldy ?? n,
-});
-
-const windows = (count: number, size: number): [from: number, count: number][] =>
-  Array.from({ length: Math.ceil(count / size) }, (_, i) => [i * size, Math.min(size, count - i * size)]);
-
-const shifted = (matrix: Matrix, elements: number): Matrix => ({
-  ...matrix,
-  start: (matrix.start ?? 0) + elements,
-});
-
-const window = ({ offset = 0, ...matrix }: Matrix, from: number, count: number): Matrix => ({
-  ...matrix,
-  offset: offset + 4 * from,
-  bytes: 4 * count,
-});
-
-const place = ({ offset, bytes }: Matrix) => ({
-  ...(offset === undefined ? {} : { offset }),
-  ...(bytes === undefined ? {} : { bytes }),
-});
-
-function tensorsOf({ a, b, y, bias }: Product): Tensor[] {
-  return [
-    read("a", a.arg, place(a)),
-    read("b", b.arg, place(b)),
-    ...(bias === undefined ? [] : [read("bias", bias)]),
-    write("y", y.arg, place(y)),
-  ];
-}
-
-function sizesOf(spec: Strided): Record<string, Uniform> {
-  const { m, n, k, a, b, y } = spec, { lda, ldb, ldy } = strideOf(spec);
-  return { m, n, k, lda, ldb, ldy, a0: a.start ?? 0, b0: b.start ?? 0, y0: y.start ?? 0 };
-}
-
-const elementOfA = (ta: boolean, row: string, k: string): string =>
-  ta ? `a[p.a0 + ${k} * p.lda + ${row}]` : `a[p.a0 + ${row} * p.lda + ${k}]`;
-const elementOfB = (tb: boolean, k: string, column: string): string =>
-  tb ? `b[p.b0 + ${column} * p.ldb + ${k}]` : `b[p.b0 + ${k} * p.ldb + ${column}]`;
-
-// What is written for `sum` of row `row`, column `column`.
-const store = ({ accumulate, bias }: Product, row: string, column: string, sum: string): string => {
-  const at = `p.y0 + ${row} * p.ldy + ${column}`;
-  const terms = [sum, ...(bias === undefined ? [] : [`bias[p.y0 % p.ldy + ${column}]`])];
-  return `y[${at}] = ${accumulate ? `y[${at}] + ` : ""}${terms.join(" + ")};`;
-};
-
-// Groups of `columns` columns, each by 256 / columns threads along k.
-function thin(spec: Product): Launch {
-  const { name, m, n, k, ta = false, tb = false } = spec;
-  const columns = tb ? 8 : 64, slices = 256 / columns; // along k the stored rows of b are contiguous if tb
-  const rows = Array.from({ length: m }, (_, i) => i);
+function tiled(what: Operands, tile: Tile): Launch {
+  const { name, m, n, k, parts, length, right, ta, tb, y, partSize, accumulate, bias, biasAt = 0 } = what;
+  const left = what.left!, wide = (bound: Bound): number => bound.vectors ? 4 : 1;
+  const variant: TileVariant = {
+    tile,
+    ta,
+    tb,
+    vectorsA: left.vectors,
+    vectorsB: right.vectors,
+    vectorsY: y.vectors,
+    accumulate,
+    bias: bias !== undefined,
+  };
   return {
-    name: `${name} thin`,
-    tensors: tensorsOf(spec),
-    sizes: sizesOf(spec),
-    code: `var<workgroup> sums: array<f32, ${256 * m}>;
-@compute @workgroup_size(256) fn main(
-  @builtin(workgroup_id) group: vec3u, @builtin(num_workgroups) groups: vec3u, @builtin(local_invocation_index) lane: u32,
-) {
-  let column = ${tb ? `lane / ${slices}u` : `lane % ${columns}u`};
-  let slice = ${tb ? `lane % ${slices}u` : `lane / ${columns}u`};
-  let n = (group.y * groups.x + group.x) * ${columns}u + column;
-  ${rows.map((i) => `var s${i} = 0.0;`).join(" ")}
-  if (n < p.n) {
-    for (var k = slice; k < p.k; k += ${slices}u) {
-      let x = ${elementOfB(tb, "k", "n")};
-      ${rows.map((i) => `s${i} += ${elementOfA(ta, `${i}u`, "k")} * x;`).join("\n      ")}
-    }
-  }
-  ${rows.map((i) => `sums[(${i}u * ${columns}u + column) * ${slices}u + slice] = s${i};`).join(" ")}
-  workgroupBarrier();
-  for (var item = lane; item < ${m * columns}u; item += 256u) {
-    let row = item / ${columns}u;
-    let at = (group.y * groups.x + group.x) * ${columns}u + item % ${columns}u;
-    if (at < p.n) {
-      var sum = 0.0;
-      for (var i = 0u; i < ${slices}u; i++) { sum += sums[item * ${slices}u + i]; }
-      ${store(spec, "row", "at", "sum")}
-    }
-  }
-}`,
-    workgroups: grid(Math.ceil(n / columns)),
-    work: 2 * m * n * k + n * k,
-  };
-}
-
-function tiled(spec: Strided): Launch[] {
-  const { name, m, n, k, partials, y } = spec,
-    tiles = (side: number) => Math.ceil(m / side) * Math.ceil(n / side);
-  const side = tiles(LARGE_TILE) >= FULL ? LARGE_TILE : TILE;
-  const parts = partials === undefined ? 1 : Math.max(
-    1,
-    Math.min(
-      Math.ceil(2 * FULL / tiles(side)),
-      Math.floor(k / LEAST_K),
-      Math.floor(PARTIAL_BYTES / (4 * m * n)),
-    ),
-  );
-  if (parts === 1) return [tile(spec, side, 1)];
-  const bytes = 4 * parts * m * n, { accumulate, bias, ...rest } = spec;
-  const partial: Strided = {
-    ...rest,
-    y: { arg: "scratch", offset: partials!, bytes },
-    ...strideOf(spec),
-    ldy: n,
-  };
-  const sum = { ...spec, ...(accumulate ? { accumulate } : {}) };
-  return [tile(partial, side, parts), {
-    name: `${name} sum of parts`,
+    name,
     tensors: [
-      read("parts", "scratch", { offset: partials!, bytes }),
-      ...(bias === undefined ? [] : [read("bias", bias)]),
-      write("y", y.arg, place(y)),
+      tensorOf("a", left, false, left.vectors),
+      tensorOf("b", right, false, right.vectors),
+      tensorOf("y", y, true, y.vectors),
+      ...biasOf(what),
     ],
-    sizes: { m, n, parts, ldy: strideOf(spec).ldy, y0: y.start ?? 0 },
-    code: `@compute @workgroup_size(256) fn main(
-  @builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u,
-) {
-  let i = id.y * groups.x * 256u + id.x;
-  if (i >= p.m * p.n) { return; }
-  var sum = 0.0;
-  for (var part = 0u; part < p.parts; part++) { sum += parts[part * p.m * p.n + i]; }
-  let row = i / p.n;
-  let column = i % p.n;
-  ${store(sum, "row", "column", "sum")}
-}`,
-    workgroups: grid(Math.ceil(m * n / 256)),
-    work: m * n * (parts + 2),
-  }];
+    sizes: {
+      m,
+      n,
+      k,
+      length,
+      aAt: left.at / wide(left),
+      aStride: left.stride / wide(left),
+      bAt: right.at / wide(right),
+      bStride: right.stride / wide(right),
+      yAt: y.at / wide(y),
+      yStride: y.stride / wide(y),
+      partSize: partSize / wide(y),
+      biasAt,
+    },
+    code: tileCode(variant),
+    workgroups: [Math.ceil(n / tile.columns), Math.ceil(m / tile.rows), parts],
+    work: work(what),
+  };
 }
 
-// 16 x 16 threads on a square of `side`; thread (r, c) has rows r + 16 i and columns c + 16 j.
-function tile(spec: Strided, side: number, parts: number): Launch {
-  const { name, m, n, k, ta = false, tb = false } = spec,
-    each = side / 16,
-    depth = side === LARGE_TILE ? 8 : 16;
-  const span = side + 1; // padded, so that transposing stores do not collide
-  const loads = side * depth / 256, range = Array.from({ length: each }, (_, i) => i);
-  // Neighbouring threads read neighbouring elements of what is stored.
-  const load = (of: "a" | "b", along: boolean): string => {
-    const at = `lane + 256u * i`, major = of === "a" ? "row" : "column", limit = of === "a" ? "p.m" : "p.n";
-    const [inner, outer] = along
-      ? [`(${at}) % ${depth}u`, `(${at}) / ${depth}u`]
-      : [`(${at}) / ${side}u`, `(${at}) % ${side}u`];
-    const element = of === "a" ? elementOfA(ta, "row", "k") : elementOfB(tb, "k", "column");
-    return `for (var i = 0u; i < ${loads}u; i++) {
-      let inner = ${inner};
-      let outer = ${outer};
-      let k = k0 + inner;
-      let ${major} = ${of === "a" ? "row0" : "column0"} + outer;
-      var value = 0.0;
-      if (k < end && ${major} < ${limit}) { value = ${element}; }
-      tile${of.toUpperCase()}[inner * ${span}u + outer] = value;
-    }`;
+// Few columns are few rows of the transpose: yᵀ = op(b)ᵀ op(a)ᵀ.
+function thinLaunch(what: Operands, turned: boolean): Launch {
+  const { name, m, n, k, parts, length, left, right, ta, tb, y, partSize, accumulate, bias, biasAt = 0 } =
+    what;
+  const thin = turned ? right : left, wide = turned ? left! : right;
+  const thinTurned = turned ? !tb : ta, along = turned ? !ta : tb;
+  const few = Math.min(m, n), many = Math.max(m, n);
+  // Along k both sides are read as vectors, or neither is.
+  const vectors = wide.vectors && (!along || (k % 4 === 0 && (!thin || (thin.vectors && !thinTurned))));
+  const variant: ThinVariant = {
+    rows: 2 ** Math.ceil(Math.log2(few)),
+    ones: !thin,
+    along,
+    vectors,
+    accumulate,
+    bias: bias !== undefined,
   };
-  const last = parts > 1 ? "p.m * p.n * group.z + " : "";
+  const scale = vectors ? 4 : 1, thinScale = vectors && along ? 4 : 1;
   return {
-    name: `${name} ${side}x${side}`,
-    tensors: tensorsOf(spec),
-    sizes: { ...sizesOf(spec), part: depth * Math.ceil(Math.ceil(k / parts) / depth) },
-    code: `var<workgroup> tileA: array<f32, ${depth * span}>;
-var<workgroup> tileB: array<f32, ${depth * span}>;
-@compute @workgroup_size(256) fn main(
-  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
-) {
-  let r = lane / 16u;
-  let c = lane % 16u;
-  let row0 = group.y * ${side}u;
-  let column0 = group.x * ${side}u;
-  let end = min(p.k, (group.z + 1u) * p.part);
-  ${range.flatMap((i) => range.map((j) => `var s${i}_${j} = 0.0;`)).join(" ")}
-  for (var k0 = group.z * p.part; k0 < end; k0 += ${depth}u) {
-    ${load("a", !ta)}
-    ${load("b", tb)}
-    workgroupBarrier();
-    for (var k = 0u; k < ${depth}u; k++) {
-      ${range.map((i) => `let a${i} = tileA[k * ${span}u + r + ${16 * i}u];`).join(" ")}
-      ${range.map((j) => `let b${j} = tileB[k * ${span}u + c + ${16 * j}u];`).join(" ")}
-      ${
-      range.map((i) => range.map((j) => `s${i}_${j} = fma(a${i}, b${j}, s${i}_${j});`).join(" ")).join(
-        "\n      ",
-      )
-    }
-    }
-    workgroupBarrier();
-  }
-  ${
-      range.map((i) =>
-        `{ let row = row0 + r + ${16 * i}u;
-    if (row < p.m) {
-      ${
-          range.map((j) =>
-            `{ let column = column0 + c + ${16 * j}u; if (column < p.n) { ${
-              store(spec, "row", "column", `s${i}_${j}`).replaceAll("p.y0 + row", `${last}p.y0 + row`)
-            } } }`
-          ).join("\n      ")
-        }
-    } }`
-      ).join("\n  ")
-    }
-}`,
-    workgroups: [Math.ceil(n / side), Math.ceil(m / side), parts],
-    work: 2 * m * n * k,
+    name,
+    tensors: [
+      ...(thin ? [tensorOf("a", thin, false, vectors && along)] : []),
+      tensorOf("b", wide, false, vectors),
+      tensorOf("y", y, true),
+      ...biasOf(what),
+    ],
+    sizes: {
+      m: few,
+      n: many,
+      k,
+      length,
+      aAt: (thin?.at ?? 0) / thinScale,
+      aRow: thin && !thinTurned ? thin.stride / thinScale : 1,
+      aTerm: thin && thinTurned ? thin.stride : 1,
+      bAt: wide.at / scale,
+      bStride: wide.stride / scale,
+      yAt: y.at,
+      yRow: turned ? 1 : y.stride,
+      yColumn: turned ? y.stride : 1,
+      partSize,
+      biasAt,
+      biasRow: turned ? 1 : 0,
+      biasColumn: turned ? 0 : 1,
+    },
+    code: thinCode(variant),
+    workgroups: [Math.ceil(many / (along ? 8 : 16)), 1, parts],
+    work: work(what),
   };
 }

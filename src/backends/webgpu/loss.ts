@@ -1,181 +1,202 @@
-// Cross-entropy: a workgroup for each row of logits. Fused with the output projection, rows go in chunks whose logits live
-// in scratch: a product, then losses and slopes in place of the logits, then the two products of the gradient.
+// Softmax cross-entropy. A workgroup owns a row of logits and goes over it once for the loss (largest logit and sum of
+// exponentials together) and once more for the slopes. The forms with the output projection go over chunks of rows, whose
+// logits are in scratch: (chunk, V) with rows padded to multiples of 256 bytes, turned into slopes in place.
 
 import type { losses as family } from "../../ops/loss.ts";
-import { product } from "./gemm.ts";
+import { type Matrix, product } from "./gemm.ts";
 import { BUILTINS, grid, GROUP_INDEX, type Kernel, type Launch, read, type Tensor, write } from "./kernel.ts";
 import { MOST_OF_GROUP, SUM_OF_GROUP } from "./reduce.ts";
 
-const CHUNK_BYTES = 96 * 2 ** 20; // of logits
-
+/** Rows of logits whose losses or slopes are taken. */
 interface Rows {
   readonly name: string;
-  readonly rows: number;
-  readonly width: number;
-  readonly tensors: readonly Tensor[];
-  /** Row of targets, d and losses at which the logits' first row stands. */
-  readonly first?: number;
-  /** Which of the two is written: `loss`, or slopes into `slope` from `d`. */
-  readonly loss: boolean;
-  readonly slope: boolean;
+  /** Rows of this launch, and the number of its first among targets, losses and their gradients. */
+  readonly count: number;
+  readonly first: number;
+  /** Logits of a row. */
+  readonly k: number;
+  /** Floats from one row of logits, and of slopes, to the next. */
+  readonly stride: number;
+  readonly logits: Tensor;
+  readonly targets: Tensor;
+  readonly loss?: Tensor;
+  /** Gradient of each loss, and where slopes go: perhaps `logits` itself, with zeros behind each row. */
+  readonly slopes?: { readonly d: Tensor; readonly into: Tensor };
 }
 
-// Largest logit, then the sum of exponentials, both in a fixed tree; a row without target has neither loss nor slope.
-function softmaxRows({ name, rows, width, tensors, first = 0, loss, slope }: Rows): Launch {
+// Rows without a target are not read. -3e38 stands for minus infinity; what is taken from it stays finite.
+function rowsLaunch({ name, count, first, k, stride, logits, targets, loss, slopes }: Rows): Launch {
+  const into = slopes?.into, inPlace = into === logits;
   return {
     name,
-    tensors,
-    sizes: { rows, width, first },
-    code: `${SUM_OF_GROUP}
+    tensors: [
+      inPlace ? { ...logits, writes: true } : logits,
+      targets,
+      ...(loss ? [loss] : []),
+      ...(slopes ? [slopes.d] : []),
+      ...(into && !inPlace ? [into] : []),
+    ],
+    sizes: { count, first, k, stride, padded: inPlace ? Math.ceil(k / 4) * 4 : k },
+    code: `${GROUP_INDEX}
+${SUM_OF_GROUP}
 ${MOST_OF_GROUP}
-${GROUP_INDEX}
 @compute @workgroup_size(256) fn main(${BUILTINS}) {
   let row = groupIndex(group, groups);
-  if (row >= p.rows) { return; }
-  let begin = row * p.width;
-  let at = p.first + row;
-  let goal = targets[at];
-  var top = -3.4e38;
-  for (var i = lane; i < p.width; i += 256u) { top = max(top, logits[begin + i]); }
-  top = mostOfGroup(top, lane);
+  if (row >= p.count) { return; }
+  let goal = targets[p.first + row];
+  let start = row * p.stride;
+  let live = select(0u, p.k, goal >= 0i);
+  var top = -3e38;
   var sum = 0.0;
-  for (var i = lane; i < p.width; i += 256u) { sum += exp(logits[begin + i] - top); }
-  sum = sumOfGroup(sum, lane);
+  for (var i = lane; i < live; i += 256u) {
+    let x = logits[start + i];
+    if (x > top) {
+      sum *= exp(max(top - x, -100.0));
+      top = x;
+    }
+    sum += exp(x - top);
+  }
+  let most = mostOfGroup(top, lane);
+  let total = sumOfGroup(sum * exp(max(top - most, -100.0)), lane);
   ${
       loss
         ? `if (lane == 0u) {
-    var value = 0.0;
-    if (goal >= 0) { value = top + log(sum) - logits[begin + u32(goal)]; }
-    loss[at] = value;
-  }
-  storageBarrier();`
+    loss[p.first + row] = 0.0;
+    if (goal >= 0i) { loss[p.first + row] = most - logits[start + u32(goal)] + log(total); }
+  }`
         : ""
     }
   ${
-      slope
-        ? `var weight = 0.0;
-  if (goal >= 0) { weight = d[at]; }
-  for (var i = lane; i < p.width; i += 256u) {
-    let one = select(0.0, 1.0, i32(i) == goal);
-    slopes[begin + i] = (exp(logits[begin + i] - top) / sum - one) * weight;
+      slopes
+        ? `${inPlace ? "storageBarrier();" : ""}
+  let scale = d[p.first + row];
+  for (var i = lane; i < p.padded; i += 256u) {
+    var slope = 0.0;
+    if (i < live) {
+      slope = (exp(logits[start + i] - most) / total - select(0.0, 1.0, i == u32(goal))) * scale;
+    }
+    ${into!.name}[start + i] = slope;
   }`
         : ""
     }
 }`,
-    workgroups: grid(rows),
-    work: rows * width * (slope ? 12 : 8),
+    workgroups: grid(count),
+    work: count * k * (slopes ? 40 : 20),
   };
 }
 
-const crossEntropy: Kernel = ({ dims: [rows, width] }) => [
-  softmaxRows({
-    name: "crossEntropy",
-    rows,
-    width,
-    tensors: [read("logits", 0), read("targets", 1), write("loss", 2)],
-    loss: true,
-    slope: false,
-  }),
-];
+/** How many rows of logits are bound at once. */
+const rowsOf = (n: number, k: number, bytes: number): number =>
+  Math.min(n, Math.max(64, Math.floor(bytes / (256 * k)) * 64)); // 64 rows are a multiple of 256 bytes
 
-const crossEntropyGrad: Kernel = ({ dims: [rows, width] }) => [
-  softmaxRows({
-    name: "crossEntropyGrad",
-    rows,
-    width,
-    tensors: [read("logits", 0), read("targets", 1), read("d", 2), write("slopes", 3)],
-    loss: false,
-    slope: true,
-  }),
-];
-
-// Chunks of rows, multiples of 64 as long as there are more.
-function chunks(n: number, v: number, bindingBytes: number): [first: number, rows: number][] {
-  const most = Math.floor(Math.min(bindingBytes, CHUNK_BYTES) / (4 * v));
-  const size = Math.min(n, Math.max(1, most >= 64 ? 64 * Math.floor(most / 64) : most));
-  return Array.from({ length: Math.ceil(n / size) }, (_, i) => [i * size, Math.min(size, n - i * size)]);
+function windows(n: number, most: number): { first: number; count: number }[] {
+  return Array.from(
+    { length: Math.ceil(n / most) },
+    (_, i) => ({ first: i * most, count: Math.min(most, n - i * most) }),
+  );
 }
 
-const linearCrossEntropy: Kernel = ({ dims: [n, v, c], limits }) =>
-  chunks(n, v, limits.bindingBytes).flatMap(([first, rows]) => {
-    const name = "linearCrossEntropy", scratch = { offset: 0, bytes: 4 * rows * v };
-    return [
-      ...product({
-        name: `${name} logits`,
-        m: rows,
-        n: v,
-        k: c,
-        a: { arg: 0, start: first * c },
-        b: { arg: 1 },
-        tb: true,
-        y: { arg: "scratch", ...scratch },
-      }, limits),
-      softmaxRows({
-        name: `${name} losses`,
-        rows,
-        width: v,
-        first,
-        tensors: [read("logits", "scratch", scratch), read("targets", 2), write("loss", 3)],
-        loss: true,
-        slope: false,
-      }),
-    ];
+const crossEntropy: Kernel = ({ dims: [n, k], limits }) =>
+  windows(n, rowsOf(n, k, limits.bindingBytes)).map(({ first, count }) =>
+    rowsLaunch({
+      name: "crossEntropy",
+      count,
+      first,
+      k,
+      stride: k,
+      logits: read("logits", 0, { offset: 4 * first * k, bytes: 4 * count * k }),
+      targets: read("targets", 1),
+      loss: write("loss", 2),
+    })
+  );
+
+const crossEntropyGrad: Kernel = ({ dims: [n, k], limits }) =>
+  windows(n, rowsOf(n, k, limits.bindingBytes)).map(({ first, count }) => {
+    const window = { offset: 4 * first * k, bytes: 4 * count * k };
+    return rowsLaunch({
+      name: "crossEntropyGrad",
+      count,
+      first,
+      k,
+      stride: k,
+      logits: read("logits", 0, window),
+      targets: read("targets", 1),
+      slopes: { d: read("d", 2), into: write("slopes", 3, window) },
+    });
   });
 
-const linearCrossEntropyTrain: Kernel = ({ dims: [n, v, c], limits }) =>
-  chunks(n, v, limits.bindingBytes).flatMap(([first, rows]) => {
-    const name = "linearCrossEntropyTrain", scratch = { offset: 0, bytes: 4 * rows * v };
-    const partials = 256 * Math.ceil(scratch.bytes / 256);
-    const logits = { arg: "scratch", ...scratch } as const, h = { arg: 0, start: first * c };
+const MOST_LOGITS = 112 * 2 ** 20; // bytes of scratch; 512 rows of 50,257
+
+/** Rows of a chunk of logits (chunk, stride) in scratch: whole tiles, if so many fit. */
+function chunkOf(n: number, stride: number, bindingBytes: number): number {
+  const most = Math.floor(Math.min(MOST_LOGITS, bindingBytes - 256) / (4 * stride));
+  return Math.min(n, most >= 128 ? Math.floor(most / 128) * 128 : Math.max(1, most));
+}
+
+const projection = (train: boolean): Kernel => ({ dims: [n, v, c], limits }) => {
+  const name = train ? "linearCrossEntropyTrain" : "linearCrossEntropy";
+  const stride = Math.ceil(v / 64) * 64;
+  return windows(n, chunkOf(n, stride, limits.bindingBytes)).flatMap(({ first, count }) => {
+    const bytes = 4 * count * stride;
+    const h: Matrix = { arg: 0, start: first * c, stride: c }, table: Matrix = { arg: 1, stride: c };
+    const scores: Matrix = { arg: "scratch", stride, padded: true };
+    const logits = read("logits", "scratch", { offset: 0, bytes });
+    const shared = { count, first, k: v, stride, logits, targets: read("targets", 2) };
+    const project = product(
+      {
+        name: `${name} (logits)`,
+        m: count,
+        n: v,
+        k: c,
+        a: h,
+        b: table,
+        y: scores,
+        tb: true,
+        scratchAt: bytes,
+      },
+      limits,
+    );
+    if (!train) {
+      return [...project, rowsLaunch({ ...shared, name: `${name} (losses)`, loss: write("loss", 3) })];
+    }
     return [
-      ...product(
-        { name: `${name} logits`, m: rows, n: v, k: c, a: h, b: { arg: 1 }, tb: true, y: logits },
-        limits,
-      ),
-      softmaxRows({
-        name: `${name} slopes`,
-        rows,
-        width: v,
-        first,
-        tensors: [
-          write("logits", "scratch", scratch),
-          read("targets", 2),
-          read("d", 3),
-          write("loss", 4),
-          write("slopes", "scratch", scratch),
-        ],
-        loss: true,
-        slope: true,
+      ...project,
+      rowsLaunch({
+        ...shared,
+        name: `${name} (slopes)`,
+        loss: write("loss", 4),
+        slopes: { d: read("d", 3), into: logits },
       }),
       ...product({
-        name: `${name} dh`,
-        m: rows,
+        name: `${name} (dh)`,
+        m: count,
         n: c,
         k: v,
-        a: logits,
-        b: { arg: 1 },
-        y: { arg: 5, start: first * c },
-        partials,
+        a: scores,
+        b: table,
+        y: { arg: 5, start: first * c, stride: c },
+        scratchAt: bytes,
       }, limits),
       ...product({
-        name: `${name} dtable`,
+        name: `${name} (dtable)`,
         m: v,
         n: c,
-        k: rows,
-        a: logits,
-        ta: true,
+        k: count,
+        a: scores,
         b: h,
-        y: { arg: 6 },
+        y: { arg: 6, stride: c },
+        ta: true,
         accumulate: true,
-        partials,
+        scratchAt: bytes,
       }, limits),
     ];
   });
+};
 
 /** The family of src/ops/loss.ts. */
 export const losses = {
   crossEntropy,
   crossEntropyGrad,
-  linearCrossEntropy,
-  linearCrossEntropyTrain,
+  linearCrossEntropy: projection(false),
+  linearCrossEntropyTrain: projection(true),
 } satisfies Record<keyof typeof family, Kernel>;
