@@ -210,7 +210,7 @@ webGpuTest(
 
 Deno.test("GPT-2's loss stays within portable bindings and about 128 MiB of scratch", () => {
   const dims = [1024, 50257, 768];
-  const launches = kernels.linearCrossEntropyTrain({ dims, floats: [], limits: portable });
+  const launches = kernels.linearCrossEntropyTrain({ dims, floats: [], shapes: [], limits: portable });
   assertBound(launches, portable.bindingBytes);
   assertEquals(launches.filter(({ name }) => name.includes("slopes")).length, 2);
   const scratch = launches.flatMap(({ tensors }) =>
