@@ -6,45 +6,23 @@ import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import type { BuildName } from "../src/backends/wasm/builds.ts";
 import { openWasm } from "../src/backends/wasm/device.ts";
 import { memoryStorage } from "../src/core/memory_storage.ts";
+import { bundle, type Outcome, runProgram } from "./hosts/programs.ts";
 import { type Smoke, smoke } from "./smoke/smoke.ts";
 
-const CONFIG = new URL("../deno.json", import.meta.url).pathname;
-const MAIN = new URL("./smoke/main.ts", import.meta.url).pathname;
+const MAIN = new URL("./smoke/main.ts", import.meta.url);
 const BUILDS: Readonly<Record<string, BuildName>> = { 20: "simd", 22: "relaxed", 24: "relaxed" };
 const PATIENCE = 120_000; // ms; npx may have to download a Node first
 
-let folder: string, bundle: string;
+let folder: string, main: string;
 
 Deno.test.beforeAll(async () => {
   folder = await Deno.makeTempDir({ prefix: "foreword-node-" });
-  bundle = `${folder}/smoke.mjs`;
-  const { success, stderr } = await run(Deno.execPath(), ["bundle", "--config", CONFIG, "-o", bundle, MAIN]);
-  assert(success, stderr);
+  main = await bundle(MAIN, folder);
 });
 Deno.test.afterAll(() => Deno.remove(folder, { recursive: true }));
 
-interface Result {
-  readonly success: boolean;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(program: string, args: readonly string[]): Promise<Result> {
-  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  try {
-    const { success, stdout, stderr, signal } = await new Deno.Command(program, {
-      args: [...args],
-      cwd: folder,
-      stdin: "null",
-      signal: AbortSignal.timeout(PATIENCE),
-    }).output();
-    const late = signal === "SIGTERM" ? `\nit did not end within ${PATIENCE / 1000} s` : "";
-    return { success, stdout: decode(stdout), stderr: decode(stderr) + late };
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    return { success: false, stdout: "", stderr: `there is no program ${program}` };
-  }
-}
+const run = (program: string, args: readonly string[]): Promise<Outcome> =>
+  runProgram(program, args, { cwd: folder, patience: PATIENCE });
 
 // In this process, for comparison.
 async function expected(build: BuildName): Promise<Smoke> {
@@ -57,7 +35,7 @@ async function expected(build: BuildName): Promise<Smoke> {
 }
 
 Deno.test("the bundle is plain JavaScript that Node 20 reads, without Deno's own names", async () => {
-  const text = await Deno.readTextFile(bundle);
+  const text = await Deno.readTextFile(main);
   assertNotMatch(text, /^\s*(await )?using\s/m);
   assertNotMatch(text, /\bDeno\s*\.\s*\w/);
   assertNotMatch(text, /^\s*import\s/m, "nothing is left to be found at run time");
@@ -72,7 +50,7 @@ for (const [version, build] of Object.entries(BUILDS)) {
     }
     assertEquals(available.stdout.trim().split(".")[0], `v${version}`);
     const root = await Deno.makeTempDir({ dir: folder });
-    const { success, stdout, stderr } = await run("npx", ["-y", `node@${version}`, bundle, root]);
+    const { success, stdout, stderr } = await run("npx", ["-y", `node@${version}`, main, root]);
     assert(success, stderr);
     const want = await expected(build);
     assertEquals(want.steps.length, 3);

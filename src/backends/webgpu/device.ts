@@ -4,6 +4,7 @@
 import type { Plan } from "../../graph/plan.ts";
 import type { Loaded, PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { Device, Program, Store } from "../backend.ts";
+import { findGpu } from "./adapter.ts";
 import type { GpuLimits } from "./kernel.ts";
 import { gpuBytes } from "./launches.ts";
 import { Memory } from "./memory.ts";
@@ -14,7 +15,7 @@ import { GpuStore } from "./store.ts";
 
 /** Options of `openWebGpu`. */
 export interface WebGpuOptions {
-  /** Where to look for an adapter: `navigator.gpu` unless given, as in Node with the package `webgpu`. */
+  /** Where to look for an adapter: what `findGpu` finds unless given. */
   readonly gpu?: GPU;
   /** Most bytes of GPU memory to use; no bound unless given. */
   readonly maxBytes?: number;
@@ -32,17 +33,18 @@ const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkg
 /** Opens the GPU with the limits and features it offers. */
 export async function openWebGpu(
   {
-    gpu = globalThis.navigator?.gpu,
+    gpu,
     maxBytes = Infinity,
     bindingBytes = Infinity,
     portable = false,
     poison = false,
   }: WebGpuOptions = {},
 ): Promise<Device> {
-  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  const found = gpu ?? await findGpu();
+  const adapter = await found?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
     throw new Error(
-      gpu
+      found
         ? "There is no GPU adapter: install a Vulkan, Metal or Direct3D 12 driver, or use --device wasm"
         : "This runtime has no WebGPU: use Deno, a browser with WebGPU, or Node with the package `webgpu`; or --device wasm",
     );

@@ -2,6 +2,7 @@
 // share slots, ranked by size, because one program runs at a time: the first slot of a plan is the largest of every plan.
 
 import { DeviceLost, OutOfMemory } from "../backend.ts";
+import { bufferUsage, mapMode } from "./flags.ts";
 
 const LOSS_MS = 200;
 
@@ -79,7 +80,7 @@ export class Memory {
   }
 
   /** A zeroed buffer for storage. Throws `OutOfMemory` for more than the device takes in one buffer or in all. */
-  create(bytes: number, what: string, usage: number = GPUBufferUsage.STORAGE): GPUBuffer {
+  create(bytes: number, what: string, usage: number = bufferUsage.storage): GPUBuffer {
     if (this.#failure) throw this.#failure;
     const size = align(bytes), { maxBufferSize } = this.device.limits;
     if (size > maxBufferSize) {
@@ -101,7 +102,7 @@ export class Memory {
       this.device.createBuffer({
         label: what,
         size,
-        usage: usage | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+        usage: usage | bufferUsage.copySource | bufferUsage.copyTarget,
       }));
     this.bytes += size;
     return buffer;
@@ -117,7 +118,7 @@ export class Memory {
         this.device.createBuffer({
           label: what,
           size,
-          usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+          usage: bufferUsage.mapRead | bufferUsage.copyTarget,
         }),
     );
   }
@@ -145,7 +146,7 @@ export class Memory {
   /** What a staging buffer holds once the GPU has come to it. */
   async mapped(staging: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
     try {
-      await staging.mapAsync(GPUMapMode.READ);
+      await staging.mapAsync(mapMode.read);
     } catch (error) {
       // A device that is lost may say so a moment later.
       await Promise.race([this.device.lost, new Promise((resolve) => setTimeout(resolve, LOSS_MS))]);

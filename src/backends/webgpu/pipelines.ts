@@ -1,6 +1,7 @@
 // Compute pipelines by the text of their module: steps of the same kernel and the same sharing of buffers have one. Sizes
 // come in a uniform block, so a pipeline serves every shape.
 
+import { shaderStage } from "./flags.ts";
 import type { ShaderModule } from "./module.ts";
 
 /** A pipeline with the layout of its bind groups. */
@@ -46,7 +47,7 @@ export class Pipelines {
     const layout = this.device.createBindGroupLayout({
       entries: types.map((type, binding) => ({
         binding,
-        visibility: GPUShaderStage.COMPUTE,
+        visibility: shaderStage.compute,
         buffer: { type },
       })),
     });

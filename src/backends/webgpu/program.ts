@@ -5,6 +5,7 @@
 import { sizeOf } from "../../core/shape.ts";
 import type { Plan, Port } from "../../graph/plan.ts";
 import { checkFeeds, type Feeds, type Program, type Results } from "../backend.ts";
+import { bufferUsage } from "./flags.ts";
 import type { GpuLimits } from "./kernel.ts";
 import {
   bytesOf,
@@ -78,7 +79,7 @@ export class GpuProgram implements Program {
     const { memory } = this.shared, size = uniformBytes(this.#launches);
     const view = new DataView(new ArrayBuffer(size));
     this.#launches.forEach(({ sizes }, i) => writeSizes(view, 256 * i, sizes));
-    const buffer = memory.create(size, `the sizes of ${this.plan.name}`, GPUBufferUsage.UNIFORM);
+    const buffer = memory.create(size, `the sizes of ${this.plan.name}`, bufferUsage.uniform);
     memory.device.queue.writeBuffer(buffer, 0, new Uint8Array(view.buffer));
     return buffer;
   }
