@@ -51,7 +51,7 @@ async function browse(url: string, folder: string, answer: Promise<Answer>): Pro
   const browser = new Deno.Command("chromium", { args, env, stdin: "null", stdout: "null", stderr: "piped" })
     .spawn();
   const log = browser.stderr.pipeThrough(new TextDecoderStream()).getReader();
-  let said = "", timer = 0;
+  let said = "", timer: ReturnType<typeof setTimeout> | undefined;
   const listening = (async () => {
     for (let piece; !(piece = await log.read()).done;) said = (said + piece.value).slice(-5000);
   })();
