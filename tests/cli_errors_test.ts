@@ -45,7 +45,7 @@ Deno.test("flags that are wrong or missing", async () => {
     `${RUN} --steps 0 --out new`,
   );
   await fails(
-    "option '--device <name>' argument 'gpu' is invalid. Allowed choices are auto, wasm, reference.",
+    "option '--device <name>' argument 'gpu' is invalid. Allowed choices are auto, wasm, webgpu, reference.",
     `${RUN} --steps 2 --out new --device gpu`,
   );
   await fails(

@@ -40,7 +40,7 @@ async function fullForward(device: Device, model: Gpt1, tokens: readonly number[
   return logSoftmax([...logits.subarray((T - 1) * R, (T - 1) * R + V)]);
 }
 
-// A model that also tells the log-probabilities of every row of every decoding run.
+// A model that also tells the log-probabilities of every row of every decoding run, and reads them back on every device.
 function watched(model: Gpt1): { model: Gpt1; runs: number[][][] } {
   const runs: number[][][] = [];
   const decode = (batch: number, length: number): Program => {
@@ -54,7 +54,7 @@ function watched(model: Gpt1): { model: Gpt1; runs: number[][][] } {
     };
     return { ...program, run };
   };
-  return { model: { ...model, decode }, runs };
+  return { model: { ...model, decode, device: { ahead: 1 } as Device }, runs };
 }
 
 const devices = [

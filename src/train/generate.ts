@@ -1,6 +1,7 @@
 // Generation with a cache: prompts in one run, then a token a run. Prompts of different lengths share a batch, each with
 // its own live length and offset; what is cached and what is to be encoded is in generate_rows.ts. Where reading back takes
-// longer than a run, tokens are chosen on the device instead (generate_ahead.ts). Only token rows are sampled; special tokens and positions, which the training softmax knows, cannot come out.
+// longer than a run, tokens are chosen on the device instead (generate_ahead.ts). Only token rows are sampled; special tokens
+// and positions, which the training softmax knows, cannot come out.
 
 import { Random } from "../core/random.ts";
 import type { Model } from "../nn/model.ts";
