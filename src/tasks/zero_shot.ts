@@ -256,7 +256,7 @@ export async function zeroShot(
   return {
     metric: rule.metric,
     score: measure(predictions),
-    baseline: rule.metric === "matthews" ? 0 : choices.reduce((sum, n) => sum + 1 / n, 0) / choices.length,
+    baseline: rule.metric === "matthews" ? 0 : chanceOf(choices),
     majority: measure(labels.map(() => most)),
     examples: examples.length,
     ...(threshold === null ? {} : { threshold }),
@@ -283,3 +283,9 @@ function mostFrequent(labels: readonly number[]): number {
   const [[most]] = [...counts].sort(([a, n], [b, m]) => m - n || a - b);
   return most;
 }
+
+// How often a random guess among so many choices is right: an exact share where all examples have as many.
+const chanceOf = ([first, ...others]: readonly number[]): number =>
+  others.every((n) => n === first)
+    ? 1 / first
+    : others.reduce((sum, n) => sum + 1 / n, 1 / first) / (others.length + 1);
