@@ -5,6 +5,9 @@ import { DeviceLost, OutOfMemory } from "../src/backends/backend.ts";
 import { openWebGpu } from "../src/backends/webgpu/device.ts";
 import { memoryStorage } from "../src/core/memory_storage.ts";
 import { parameterReader } from "../src/train/checkpoint.ts";
+import { Graph } from "../src/graph/graph.ts";
+import { plan as makePlan } from "../src/graph/plan.ts";
+import { ops } from "../src/ops/mod.ts";
 import { pretrainingSource } from "../src/tasks/language.ts";
 import { lastCheckpoint, trainRun } from "../src/train/run.ts";
 import { all, numbersOf, someTokens, tinyConfig, tinyModel } from "./tiny_model.ts";
@@ -59,10 +62,20 @@ webGpuTest("too much memory and too large a tensor are refused with what there i
   assertEquals(device.capacity, 2 ** 20);
   assertThrows(() => device.createStore({ large: 2 ** 21 }), OutOfMemory, "page large");
   assertThrows(() => device.createStore({ larger: 2 ** 43 }), OutOfMemory, "maxBufferSize");
+  const tight = device.createStore({ most: 2 ** 20 - 12288 });
+  const held = device.bytes(), plan = geluPlan(2000);
+  assertThrows(() => device.load(plan, tight), OutOfMemory, "temporaries of smooth");
+  assertEquals(device.bytes(), held);
+  tight.free();
+  await assertWorks(device.load(plan, device.createStore({}))); // as before, with room again
+  assert(device.bytes() < held);
+  // A tensor that no kernel takes in windows, on a device with narrow bindings.
   using narrow = await openWebGpu({ portable: true, bindingBytes: 4096 });
-  const plan = { ...geluPlan(64) }, wide = device.createStore({});
-  assertEquals(narrow.load(plan, narrow.createStore({})).plan, plan);
-  wide.free();
+  const graph = new Graph("wide"), x = graph.input("x", [40, 64], "f32"), g = graph.input("g", [64], "f32");
+  const [y] = graph.apply(ops.addLayerNorm, [x, x, g, g], { epsilon: 1e-5 });
+  const before = narrow.bytes(), wide = makePlan(graph, { y });
+  assertThrows(() => narrow.load(wide, narrow.createStore({})), RangeError, "maxStorageBufferBindingSize");
+  assert(narrow.bytes() - before < 6 * 40 * 64 * 4); // the temporaries stay for others
 });
 
 webGpuTest("a device that is lost says so, and training goes on from the last checkpoint", async () => {

@@ -14,7 +14,8 @@ export class Memory {
   bytes = 0;
   /** How often a slot was replaced; programs bound before must bind again. */
   version = 0;
-  readonly slots: GPUBuffer[] = [];
+  /** Shared temporaries, by rank. A place is empty after its replacement was refused, and filled by the next `reserve`. */
+  readonly slots: (GPUBuffer | null)[] = [];
   #scratch: GPUBuffer | null = null;
   #failure: Error | null = null;
   #closed = false;
@@ -170,10 +171,13 @@ export class Memory {
     sizes.forEach((bytes, rank) => {
       const slot = this.slots[rank];
       if (slot && slot.size >= align(bytes)) return;
+      this.slots[rank] = null;
       this.slots[rank] = this.#replace(slot, bytes, `temporaries of ${user}`);
     });
-    if (scratch > (this.#scratch?.size ?? 0)) {
-      this.#scratch = this.#replace(this.#scratch, scratch, `scratch of ${user}`);
+    const old = this.#scratch;
+    if (scratch > (old?.size ?? 0)) {
+      this.#scratch = null;
+      this.#scratch = this.#replace(old, scratch, `scratch of ${user}`);
     }
   }
 
@@ -192,7 +196,7 @@ export class Memory {
   poison(): void {
     if (!this.#poison) return;
     for (const buffer of [...this.slots, this.scratch]) {
-      this.device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
+      if (buffer) this.device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
     }
   }
 
@@ -200,7 +204,7 @@ export class Memory {
   close(): void {
     this.#closed = true;
     this.fail(new Error("The device is closed"));
-    for (const buffer of [...this.slots, ...(this.#scratch ? [this.#scratch] : [])]) this.destroy(buffer);
+    for (const buffer of [...this.slots, this.#scratch]) if (buffer) this.destroy(buffer);
     this.slots.length = 0;
     this.#scratch = null;
   }

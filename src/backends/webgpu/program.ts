@@ -43,7 +43,8 @@ interface Bound {
 /** A plan on the GPU. */
 export class GpuProgram implements Program {
   readonly #launches: readonly PlannedLaunch[];
-  readonly #constants: (GPUBuffer | null)[];
+  readonly #own: GPUBuffer[] = []; // given back with the program
+  readonly #constants: readonly (GPUBuffer | null)[];
   readonly #uniforms: GPUBuffer;
   readonly #upload: GPUBuffer;
   readonly #slots: readonly number[]; // bytes, by rank
@@ -62,16 +63,27 @@ export class GpuProgram implements Program {
       order = bytes.map((_, slot) => slot).toSorted((a, b) => bytes[b] - bytes[a]);
     this.#slots = order.map((slot) => bytes[slot]).filter((size) => size > 0);
     this.#rankOf = bytes.map((_, slot) => order.indexOf(slot));
-    this.#constants = buffers.map((buffer) => {
-      if (buffer.kind !== "constant") return null;
-      const made = memory.create(buffer.bytes, `a constant of ${name}`);
-      const data = buffer.dtype === "f32" ? Float32Array.from(buffer.data) : Int32Array.from(buffer.data);
-      memory.device.queue.writeBuffer(made, 0, data);
-      return made;
-    });
-    this.#uniforms = this.#writeUniforms();
-    this.#upload = memory.create(portsBytes(plan.inputs), `the inputs of ${name}`);
-    this.#bind();
+    try {
+      this.#constants = buffers.map((buffer) => {
+        if (buffer.kind !== "constant") return null;
+        const made = this.#make(buffer.bytes, `a constant of ${name}`);
+        const data = buffer.dtype === "f32" ? Float32Array.from(buffer.data) : Int32Array.from(buffer.data);
+        memory.device.queue.writeBuffer(made, 0, data);
+        return made;
+      });
+      this.#uniforms = this.#writeUniforms();
+      this.#upload = this.#make(portsBytes(plan.inputs), `the inputs of ${name}`);
+      this.#bind();
+    } catch (error) {
+      this.#drop();
+      throw error;
+    }
+  }
+
+  #make(...what: Parameters<Memory["create"]>): GPUBuffer {
+    const buffer = this.shared.memory.create(...what);
+    this.#own.push(buffer);
+    return buffer;
   }
 
   // Blocks at multiples of 256 bytes, as every device takes them.
@@ -79,14 +91,14 @@ export class GpuProgram implements Program {
     const { memory } = this.shared, size = uniformBytes(this.#launches);
     const view = new DataView(new ArrayBuffer(size));
     this.#launches.forEach(({ sizes }, i) => writeSizes(view, 256 * i, sizes));
-    const buffer = memory.create(size, `the sizes of ${this.plan.name}`, bufferUsage.uniform);
+    const buffer = this.#make(size, `the sizes of ${this.plan.name}`, bufferUsage.uniform);
     memory.device.queue.writeBuffer(buffer, 0, new Uint8Array(view.buffer));
     return buffer;
   }
 
   #place(buffer: number): { buffer: GPUBuffer; offset: number } {
     const where = this.plan.buffers[buffer], { memory } = this.shared;
-    if (where.kind === "temporary") return { buffer: memory.slots[this.#rankOf[where.slot]], offset: 0 };
+    if (where.kind === "temporary") return { buffer: memory.slots[this.#rankOf[where.slot]]!, offset: 0 };
     if (where.kind === "constant") return { buffer: this.#constants[buffer]!, offset: 0 };
     return { buffer: this.store.buffer(where.place.page), offset: where.place.offset };
   }
@@ -192,23 +204,28 @@ export class GpuProgram implements Program {
 
   // The whole run as parts, each an encoder's work and what it is estimated at.
   #commands(outputs: readonly Port[], readback: GPUBuffer | null) {
-    const encodeInputs = (encoder: GPUCommandEncoder): void => {
-      let at = 0;
-      for (const port of this.plan.inputs) {
-        const { buffer, offset } = this.#place(port.buffer);
-        encoder.copyBufferToBuffer(this.#upload, at, buffer, offset, bytesOf(port));
-        at += align(bytesOf(port));
+    const each = (
+      ports: readonly Port[],
+      copy: (buffer: GPUBuffer, offset: number, at: number, bytes: number) => void,
+    ) => {
+      let at = 0; // as `portsBytes` lays them out
+      for (const port of ports) {
+        const { buffer, offset } = this.#place(port.buffer), bytes = bytesOf(port);
+        copy(buffer, offset, at, bytes);
+        at += align(bytes);
       }
     };
-    const encodeOutputs = (encoder: GPUCommandEncoder): void => {
-      let at = 0;
-      for (const port of outputs) {
-        const { buffer, offset } = this.#place(port.buffer);
-        encoder.copyBufferToBuffer(buffer, offset, readback!, at, bytesOf(port));
-        at += align(bytesOf(port));
-      }
-    };
-    return { before: encodeInputs, launches: this.#bound, after: encodeOutputs };
+    const before = (encoder: GPUCommandEncoder): void =>
+      each(
+        this.plan.inputs,
+        (buffer, offset, at, bytes) => encoder.copyBufferToBuffer(this.#upload, at, buffer, offset, bytes),
+      );
+    const after = (encoder: GPUCommandEncoder): void =>
+      each(
+        outputs,
+        (buffer, offset, at, bytes) => encoder.copyBufferToBuffer(buffer, offset, readback!, at, bytes),
+      );
+    return { before, launches: this.#bound, after };
   }
 
   free(): void {
@@ -218,12 +235,7 @@ export class GpuProgram implements Program {
   }
 
   #drop(): void {
-    const { memory } = this.shared;
-    for (const buffer of [...this.#constants, ...this.#idle]) if (buffer) memory.destroy(buffer);
-    if (!this.#dropped) { for (const buffer of [this.#uniforms, this.#upload]) memory.destroy(buffer); }
-    this.#constants.length = this.#idle.length = 0;
-    this.#dropped = true;
+    for (const buffer of [...this.#own, ...this.#idle]) this.shared.memory.destroy(buffer);
+    this.#own.length = this.#idle.length = 0;
   }
-
-  #dropped = false;
 }
