@@ -1,6 +1,8 @@
 // What WebGPU tests share: a test that needs something of the machine, and says so where it is missing. With
 // FOREWORD_WEBGPU set, as in continuous integration, what is missing is a failure.
 
+// Not OpenGL, to which Deno turns where there is no other driver: without a GPU it takes a minute to compile a kernel.
+Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan,metal,dx12");
 const adapter = await navigator.gpu?.requestAdapter();
 const wanted = Deno.env.get("FOREWORD_WEBGPU");
 
