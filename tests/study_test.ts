@@ -75,6 +75,19 @@ Deno.test("a task's own settings come before the study's, and those before the d
   );
 });
 
+Deno.test("a flag that may be given several times is a list, or one text", () => {
+  const pretrain = (zeroshot: unknown) =>
+    studyOf("s.json", {
+      out: "o",
+      pretrain: { corpus: "c", steps: 5, model: "nano", tokenizer: "t", zeroshot },
+    }).pretrain?.transformer as { zeroshot?: unknown };
+  assertEquals(pretrain(["glue/cola=a", "glue/rte=b"]).zeroshot, ["glue/cola=a", "glue/rte=b"]);
+  assertEquals(pretrain("glue/cola=a").zeroshot, ["glue/cola=a"]);
+  for (const wrong of [[], [1], 1, {}]) {
+    assertStringIncludes(assertThrows(() => pretrain(wrong), Error).message, "it must be a list of texts");
+  }
+});
+
 Deno.test("a wrong file is told by the path of the key and what belongs there", () => {
   const fails = (message: string, content: unknown) =>
     assertStringIncludes(assertThrows(() => studyOf("s.json", content), Error).message, message);

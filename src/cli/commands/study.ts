@@ -109,7 +109,8 @@ async function zeroshot(flags: StudyFlags): Promise<void> {
       `${Object.values(models).join(" and ")} hold${
         Object.keys(models).length > 1 ? "" : "s"
       } no zeroshot.jsonl with ` +
-        "records of these tasks: score them while they pre-train, or afterwards",
+        "records of these tasks: score them while they pre-train (`pretrain --zeroshot`), or their checkpoints afterwards " +
+        "(`zeroshot --checkpoint all`)",
     );
   }
   await write(config, "zeroshot", zeroshotReport(curves), flags);

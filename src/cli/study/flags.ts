@@ -4,7 +4,10 @@
 import { Command, InvalidArgumentError, type Option } from "commander";
 import { UsageError } from "../io.ts";
 
-/** Settings by the flag's name in camelCase: `--lm-coef 0.5` is `"lmCoef": 0.5`, a flag without a value is `true`. */
+/**
+ * Settings by the flag's name in camelCase: `--lm-coef 0.5` is `"lmCoef": 0.5`, a flag without a value is `true`, one that is
+ * given several times a list.
+ */
 export type Settings = Readonly<Record<string, unknown>>;
 
 /** What adds the flags of a command. */
@@ -58,6 +61,11 @@ function valueOf(options: readonly Option[], value: unknown, where: string): unk
     throw new UsageError(`${told}: it must be true or false`);
   }
   const { parseArg } = plain;
+  if (plain.variadic) {
+    const list = Array.isArray(value) ? value : [value];
+    if (list.length > 0 && list.every((one) => typeof one === "string")) return list;
+    throw new UsageError(`${told}: it must be a list of texts`);
+  }
   if (typeof value !== "string" && !(typeof value === "number" && parseArg)) {
     throw new UsageError(`${told}: it must be ${parseArg ? "one value" : "a text"}`);
   }
