@@ -101,7 +101,7 @@ svg.chart .muted { fill: var(--soft); opacity: .55; }
 /** How many patterns of dashes there are for series without a look. */
 const COLOURS = 4;
 /** About the mean width of a 13 px character: SVG text cannot be measured without a browser. */
-export const CHARACTER = 6.9;
+export const CHARACTER = 7.6;
 
 /** The SVG of a line chart. */
 export function lineChart(chart: LineChart): string {
