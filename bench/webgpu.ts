@@ -136,7 +136,7 @@ async function* benchSize(device: Device, size: Size, peak: number, quick: boole
   using model = await createGpt1(device, config, { seed: 1 });
   const run = { batch, length: config.context, language: true };
   yield { name: `train-${name}-dispatches`, unit: "", value: dispatches(model.plans.gradient(run)) };
-  yield { name: `decode-${name}-dispatches`, unit: "", value: dispatches(model.plans.decode(1, 1)) };
+  yield { name: `decode-${name}-dispatches`, unit: "", value: dispatches(model.plans.continuation(1)) };
   const planned = device.planned({ pages: model.layout.pages, plans: [model.plans.gradient(run)] });
   yield { name: `train-${name}-temporaries`, unit: "MB", value: planned.temporaries / 1e6 };
   const source = pretrainingSource(config, tokensFor(config, 200_000), { batch, seed: 1 });

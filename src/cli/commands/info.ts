@@ -131,7 +131,7 @@ function dispatchCounts(plans: ModelPlans<Gpt1Run>, run: Gpt1Run, recompute: Rec
   return {
     step: dispatches(gradient) + dispatches(update),
     blockForward: dispatches({ ...gradient, steps: block }),
-    token: dispatches(plans.decode(1, 1)),
+    token: dispatches(plans.continuation(1)),
   };
 }
 
