@@ -64,8 +64,9 @@ async function browse(url: string, folder: string, answer: Promise<Answer>): Pro
     browser.kill("SIGKILL");
   } catch { /* it has ended */ }
   await browser.status;
-  await log.cancel(); // its helpers hold the other end a little longer
-  await listening;
+  const slow = setTimeout(() => log.cancel(), 30_000);
+  await listening; // the log ends with the last of its helpers, which write to the profile until then
+  clearTimeout(slow);
   if (typeof got === "string") throw new Error(`Chromium ${got} and posted nothing:\n${said}`);
   return got;
 }
