@@ -88,7 +88,11 @@ export function pretrainFlags(command: Command): Command {
     .option("--batch <n>", "sequences in a micro-batch", whole(1), 16)
     .option("--accumulate <n>", "micro-batches in an update", whole(1), 1)
     .option("--lr <x>", "peak learning rate; by size and architecture of the model unless given", real(0))
-    .option("--warmup <n>", "updates of warm-up; 5 % of the steps, at most 2,000, unless given", whole(0))
+    .option(
+      "--warmup <n>",
+      "updates of warm-up; 5 % of the steps, but 300 to 2,000, or a quarter of a short run, unless given",
+      whole(0),
+    )
     .addOption(
       new Option("--schedule <name>", "shape of the learning rate").choices(Object.keys(schedules)).default(
         "warmup_cosine",
@@ -266,6 +270,10 @@ async function zeroShotProblems(
   return problems;
 }
 
+// With fewer than about 300 updates of warm-up, blocks whose norm follows the residual sum stay at the frequencies of words.
+const warmupOf = (steps: number): number =>
+  Math.min(2000, Math.max(Math.ceil(steps / 20), Math.min(300, Math.ceil(steps / 4))));
+
 // Everything that decides what is computed, so that resuming with other settings can be refused.
 function settingsOf(flags: PretrainFlags, config: Gpt1Config) {
   const {
@@ -297,7 +305,7 @@ function settingsOf(flags: PretrainFlags, config: Gpt1Config) {
     batch,
     accumulate,
     lr: flags.lr ?? RATES[preset ?? "gpt1"] * (config.lstm ? LSTM_RATE : 1),
-    warmup: flags.warmup ?? Math.min(2000, Math.ceil(steps / 20)),
+    warmup: flags.warmup ?? warmupOf(steps),
     schedule,
     dropout,
     clip,
