@@ -13,7 +13,7 @@ let place: Place;
 Deno.test.beforeAll(async () => {
   place = await makePlace();
   await makeTokenizer(place);
-  await place.json(`${PRETRAIN} --model nano --tokenizer tok --steps 10 --out base`);
+  await place.json(`${PRETRAIN} --model nano --tokenizer tok --steps 10 --warmup 1 --out base`);
   await place.json(`${LORA} --out lora`);
 });
 Deno.test.afterAll(() => place.remove());
