@@ -17,7 +17,8 @@ export interface PlannedBytes {
   readonly total: number;
 }
 
-const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+/** Bytes up to the next multiple at which a tensor may start. */
+export const align = (bytes: number): number => Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** A store and the programs to be loaded for it. */

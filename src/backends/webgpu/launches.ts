@@ -4,7 +4,7 @@
 import { BYTES } from "../../core/dtype.ts";
 import { sizeOf } from "../../core/shape.ts";
 import type { Arg, Plan, Step } from "../../graph/plan.ts";
-import { heldBytes, type Loaded, type PlannedBytes } from "../../graph/planned_bytes.ts";
+import { align, heldBytes, type Loaded, type PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { OpName } from "../../ops/mod.ts";
 import { type GpuLimits, type Launch, PORTABLE } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
@@ -61,12 +61,35 @@ export function slotBytes({ slots, buffers, steps, inputs, outputs }: Plan): num
   return bytes;
 }
 
-const align = (bytes: number): number => Math.max(256, Math.ceil(bytes / 256) * 256);
+/** The slots of a plan by rank, the largest first: their bytes, and the rank of each. Empty ones come last and have none. */
+export function rankedSlots(
+  plan: Plan,
+): { readonly sizes: readonly number[]; readonly rankOf: readonly number[] } {
+  const bytes = slotBytes(plan),
+    order = bytes.map((_, slot) => slot).toSorted((a, b) => bytes[b] - bytes[a]);
+  return {
+    sizes: order.map((slot) => bytes[slot]).filter((size) => size > 0),
+    rankOf: bytes.map((_, slot) => order.indexOf(slot)),
+  };
+}
+
+/** Bytes of a buffer that holds so many. */
+export const bufferBytes = (bytes: number): number => Math.max(256, align(bytes));
+
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
 /** Bytes of the ports of a plan side by side, each at a multiple of 256. */
-export const portsBytes = (ports: readonly Arg[]): number =>
-  sum(ports.map((port) => Math.ceil(bytesOf(port) / 256) * 256));
+export const portsBytes = (ports: readonly Arg[]): number => sum(ports.map((port) => align(bytesOf(port))));
+
+/** The same ports, each with the byte at which it starts. */
+export function portPlaces<P extends Arg>(ports: readonly P[]): { readonly port: P; readonly at: number }[] {
+  let at = 0;
+  return ports.map((port) => {
+    const place = { port, at };
+    at += align(bytesOf(port));
+    return place;
+  });
+}
 
 /** Bytes of the uniform blocks of a program. */
 export const uniformBytes = (launches: readonly Launch[]): number => 256 * Math.max(1, launches.length);
@@ -78,17 +101,16 @@ export const uniformBytes = (launches: readonly Launch[]): number => 256 * Math.
 export function gpuBytes(loaded: Loaded, limits: GpuLimits): PlannedBytes {
   const held = heldBytes(loaded),
     programs = loaded.plans.map((plan) => ({ plan, launches: launchesOf(plan, limits) }));
-  const ranked = programs.map(({ plan }) =>
-    slotBytes(plan).toSorted((a, b) => b - a).filter((bytes) => bytes > 0)
-  );
+  const ranked = programs.map(({ plan }) => rankedSlots(plan).sizes);
   const slots = Array.from(
     { length: Math.max(0, ...ranked.map(({ length }) => length)) },
-    (_, rank) => align(Math.max(...ranked.map((sizes) => sizes[rank] ?? 0))),
+    (_, rank) => bufferBytes(Math.max(...ranked.map((sizes) => sizes[rank] ?? 0))),
   );
-  const scratch = align(Math.max(0, ...programs.map(({ launches }) => scratchBytes(launches))));
+  const scratch = bufferBytes(Math.max(0, ...programs.map(({ launches }) => scratchBytes(launches))));
   const workspaces = sum(
     programs.map(({ plan: { inputs, outputs }, launches }) =>
-      align(uniformBytes(launches)) + align(portsBytes(inputs)) + align(portsBytes(outputs))
+      bufferBytes(uniformBytes(launches)) + bufferBytes(portsBytes(inputs)) +
+      bufferBytes(portsBytes(outputs))
     ),
   );
   const temporaries = sum(slots) + scratch, { store, constants } = held;

@@ -3,10 +3,9 @@
 
 import { DeviceLost, OutOfMemory } from "../backend.ts";
 import { bufferUsage, mapMode } from "./flags.ts";
+import { bufferBytes } from "./launches.ts";
 
 const LOSS_MS = 200;
-
-const align = (bytes: number): number => Math.max(256, Math.ceil(bytes / 256) * 256);
 
 /** The buffers of one device. */
 export class Memory {
@@ -83,7 +82,7 @@ export class Memory {
   /** A zeroed buffer for storage. Throws `OutOfMemory` for more than the device takes in one buffer or in all. */
   create(bytes: number, what: string, usage: number = bufferUsage.storage): GPUBuffer {
     if (this.#failure) throw this.#failure;
-    const size = align(bytes), { maxBufferSize } = this.device.limits;
+    const size = bufferBytes(bytes), { maxBufferSize } = this.device.limits;
     if (size > maxBufferSize) {
       throw new OutOfMemory(
         `Cannot make ${what} of ${showMiB(size)}: a buffer of this device has at most ${
@@ -111,7 +110,7 @@ export class Memory {
 
   /** A buffer that is read on the host. */
   staging(bytes: number, what: string): GPUBuffer {
-    const size = align(bytes);
+    const size = bufferBytes(bytes);
     this.bytes += size;
     return this.checked(
       what,
@@ -170,7 +169,7 @@ export class Memory {
   reserve(sizes: readonly number[], scratch: number, user: string): void {
     sizes.forEach((bytes, rank) => {
       const slot = this.slots[rank];
-      if (slot && slot.size >= align(bytes)) return;
+      if (slot && slot.size >= bufferBytes(bytes)) return;
       this.slots[rank] = null;
       this.slots[rank] = this.#replace(slot, bytes, `temporaries of ${user}`);
     });

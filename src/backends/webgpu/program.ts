@@ -11,9 +11,10 @@ import {
   bytesOf,
   launchesOf,
   type PlannedLaunch,
+  portPlaces,
   portsBytes,
+  rankedSlots,
   scratchBytes,
-  slotBytes,
   uniformBytes,
   workOf,
 } from "./launches.ts";
@@ -23,7 +24,11 @@ import type { Pipelines } from "./pipelines.ts";
 import type { Queue } from "./queue.ts";
 import type { GpuStore } from "./store.ts";
 
-const align = (bytes: number): number => Math.ceil(bytes / 256) * 256;
+// A port's numbers in host memory.
+function portView({ dtype, shape }: Port, data: ArrayBuffer, at: number): Float32Array | Int32Array {
+  const length = sizeOf(shape);
+  return dtype === "f32" ? new Float32Array(data, at, length) : new Int32Array(data, at, length);
+}
 
 /** What programs of a device share. */
 export interface Shared {
@@ -59,10 +64,7 @@ export class GpuProgram implements Program {
     const { memory, limits } = shared, { name, buffers } = plan;
     this.#launches = launchesOf(plan, limits);
     this.#scratch = scratchBytes(this.#launches);
-    const bytes = slotBytes(plan),
-      order = bytes.map((_, slot) => slot).toSorted((a, b) => bytes[b] - bytes[a]);
-    this.#slots = order.map((slot) => bytes[slot]).filter((size) => size > 0);
-    this.#rankOf = bytes.map((_, slot) => order.indexOf(slot));
+    ({ sizes: this.#slots, rankOf: this.#rankOf } = rankedSlots(plan));
     try {
       this.#constants = buffers.map((buffer) => {
         if (buffer.kind !== "constant") return null;
@@ -176,29 +178,15 @@ export class GpuProgram implements Program {
     const data = await memory.mapped(readback, bytes);
     this.#idle.push(readback);
     if (this.#freed) this.#drop();
-    let at = 0;
-    return Object.fromEntries(outputs.map((port) => {
-      const length = sizeOf(port.shape), start = at;
-      at += align(bytesOf(port));
-      return [
-        port.name,
-        port.dtype === "f32" ? new Float32Array(data, start, length) : new Int32Array(data, start, length),
-      ];
-    }));
+    return Object.fromEntries(
+      portPlaces(outputs).map(({ port, at }) => [port.name, portView(port, data, at)]),
+    );
   }
 
   // Inputs side by side, in the order of the plan.
   #packed(feeds: Feeds): ArrayBuffer {
     const data = new ArrayBuffer(portsBytes(this.plan.inputs));
-    let at = 0;
-    for (const port of this.plan.inputs) {
-      const length = sizeOf(port.shape);
-      const view = port.dtype === "f32"
-        ? new Float32Array(data, at, length)
-        : new Int32Array(data, at, length);
-      view.set(feeds[port.name]);
-      at += align(bytesOf(port));
-    }
+    for (const { port, at } of portPlaces(this.plan.inputs)) portView(port, data, at).set(feeds[port.name]);
     return data;
   }
 
@@ -208,11 +196,9 @@ export class GpuProgram implements Program {
       ports: readonly Port[],
       copy: (buffer: GPUBuffer, offset: number, at: number, bytes: number) => void,
     ) => {
-      let at = 0; // as `portsBytes` lays them out
-      for (const port of ports) {
-        const { buffer, offset } = this.#place(port.buffer), bytes = bytesOf(port);
-        copy(buffer, offset, at, bytes);
-        at += align(bytes);
+      for (const { port, at } of portPlaces(ports)) {
+        const { buffer, offset } = this.#place(port.buffer);
+        copy(buffer, offset, at, bytesOf(port));
       }
     };
     const before = (encoder: GPUCommandEncoder): void =>

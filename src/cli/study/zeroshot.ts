@@ -8,23 +8,12 @@ import type { Report } from "./ablations.ts";
 import type { Architecture } from "./arms.ts";
 import type { ZeroshotTask } from "./config.ts";
 import { figure2Right, stateOfTheArt } from "./paper.ts";
+import { ZERO_SHOT_FILE, type ZeroShotRecord } from "../zero_shot.ts";
 import { csv, markdown, NOTHING, type Table } from "./tables.ts";
 
-/** A line of a run's `zeroshot.jsonl`. */
-export interface ZeroshotRecord {
-  /** Updates of pre-training. */
-  readonly step: number;
-  readonly task: string;
-  readonly metric: string;
-  readonly score: number;
-  /** What guessing at random comes to. */
-  readonly baseline: number;
-  readonly examples: number;
-}
-
 /** The records of a run; none if it has no such file. Of several of a step and a task the last counts. */
-export async function readRecords(storage: Storage, run: string): Promise<ZeroshotRecord[]> {
-  const path = `${run}/zeroshot.jsonl`;
+export async function readRecords(storage: Storage, run: string): Promise<ZeroShotRecord[]> {
+  const path = `${run}/${ZERO_SHOT_FILE}`;
   let text: string;
   try {
     text = new TextDecoder().decode(await storage.read(path));
@@ -32,7 +21,7 @@ export async function readRecords(storage: Storage, run: string): Promise<Zerosh
     if (error instanceof NotFound) return [];
     throw error;
   }
-  const records = new Map<string, ZeroshotRecord>();
+  const records = new Map<string, ZeroShotRecord>();
   text.split("\n").forEach((line, i) => {
     if (line.trim() === "") return;
     const record = recordOf(line);
@@ -49,7 +38,7 @@ export async function readRecords(storage: Storage, run: string): Promise<Zerosh
   return [...records.values()].sort((a, b) => a.step - b.step);
 }
 
-function recordOf(line: string): ZeroshotRecord | null {
+function recordOf(line: string): ZeroShotRecord | null {
   let value: Record<string, unknown>;
   try {
     value = JSON.parse(line);
@@ -58,7 +47,7 @@ function recordOf(line: string): ZeroshotRecord | null {
   }
   const numbers = ["step", "score", "baseline", "examples"].every((key) => Number.isFinite(value?.[key]));
   const texts = ["task", "metric"].every((key) => typeof value?.[key] === "string");
-  return numbers && texts ? value as unknown as ZeroshotRecord : null;
+  return numbers && texts ? value as unknown as ZeroShotRecord : null;
 }
 
 /** One line of the figure. */
@@ -86,7 +75,7 @@ export interface Curve {
  * @throws {RangeError} for a task without a reference, or with one that is what guessing gives.
  */
 export function curvesOf(
-  records: Readonly<Partial<Record<Architecture, readonly ZeroshotRecord[]>>>,
+  records: Readonly<Partial<Record<Architecture, readonly ZeroShotRecord[]>>>,
   tasks: readonly ZeroshotTask[] | null,
 ): Curve[] {
   const recorded = new Set(Object.values(records).flatMap((list) => list.map(({ task }) => task)));
