@@ -39,6 +39,9 @@ export interface Program {
   free(): void;
 }
 
+/** How a device stores activations and the weights it reads: as f32, or as halves with arithmetic in f32. */
+export type Precision = "f32" | "f16";
+
 /** A place to compute. */
 export interface Device extends Disposable {
   /** Which backend, for `--device` and checkpoints: "wasm", "webgpu", "reference". */
@@ -52,6 +55,8 @@ export interface Device extends Disposable {
    * a GPU, where reading back takes longer than a small step.
    */
   readonly ahead: number;
+  /** How it stores activations and weights. With "f16", gradients need a scaled loss: `train` sees to that. */
+  readonly precision: Precision;
   /** Most bytes that pages and programs may take, as `planned` counts them. */
   readonly capacity: number;
   /** What pages and programs would take here. Nothing is allocated. */

@@ -48,6 +48,7 @@ export function openReference({ watch }: { watch?: Watch } = {}): Device {
     description: "float64 reference, 1 thread",
     threads: 1,
     ahead: 1,
+    precision: "f32",
     capacity: Infinity,
     planned: plannedBytes,
     createStore: (pages) => new ReferenceStore(pages),

@@ -107,6 +107,7 @@ const tiles = new Map<string, TileName>();
 class WasmDevice implements Device {
   readonly kind = "wasm";
   readonly ahead = 1;
+  readonly precision = "f32";
   readonly description: string;
   readonly capacity: number;
   #queue: Promise<unknown> = Promise.resolve();

@@ -3,7 +3,7 @@
 
 import type { Plan } from "../../graph/plan.ts";
 import type { Loaded, PlannedBytes } from "../../graph/planned_bytes.ts";
-import type { Device, Program, Store } from "../backend.ts";
+import type { Device, Precision, Program, Store } from "../backend.ts";
 import { findGpu } from "./adapter.ts";
 import type { GpuLimits } from "./kernel.ts";
 import { gpuBytes } from "./launches.ts";
@@ -17,6 +17,11 @@ import { GpuStore } from "./store.ts";
 export interface WebGpuOptions {
   /** Where to look for an adapter: what `findGpu` finds unless given. */
   readonly gpu?: GPU;
+  /**
+   * How activations and weights are stored: "f16" halves their bytes where the GPU offers `shader-f16`. Arithmetic, sums and
+   * what the optimizer works on stay f32. "f32" unless given.
+   */
+  readonly precision?: Precision;
   /** Most bytes of GPU memory to use; no bound unless given. */
   readonly maxBytes?: number;
   /** Limits and features to do without, as portable WebGPU does; for tests. */
@@ -30,10 +35,15 @@ export interface WebGpuOptions {
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
 const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkgroupStorageSize"] as const;
 
-/** Opens the GPU with the limits and features it offers. */
+/**
+ * Opens the GPU with the limits and features it offers.
+ *
+ * @throws {Error} if there is no adapter, or one without halves when those are asked for.
+ */
 export async function openWebGpu(
   {
     gpu,
+    precision = "f32",
     maxBytes = Infinity,
     bindingBytes = Infinity,
     portable = false,
@@ -50,13 +60,16 @@ export async function openWebGpu(
     );
   }
   const features = portable ? [] : FEATURES.filter((name) => adapter.features.has(name));
+  if (precision === "f16" && !features.includes("shader-f16")) {
+    throw new Error("This GPU has no halves (the feature shader-f16): use --precision f32");
+  }
   const device = await adapter.requestDevice({
     requiredFeatures: features as GPUFeatureName[],
     requiredLimits: portable ? {} : Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
-  return new WebGpuDevice(device, name, maxBytes, bindingBytes, poison);
+  return new WebGpuDevice(device, { name, precision, maxBytes, bindingBytes, poison });
 }
 
 class WebGpuDevice implements Device {
@@ -64,25 +77,30 @@ class WebGpuDevice implements Device {
   readonly description: string;
   readonly threads = 1;
   readonly ahead = 16;
+  readonly precision: Precision;
+  readonly capacity: number;
   readonly #shared: Shared;
   readonly #memory: Memory;
 
   constructor(
     readonly gpu: GPUDevice,
-    name: string,
-    readonly capacity: number,
-    bindingBytes: number,
-    poison: boolean,
+    { name, precision, maxBytes, bindingBytes, poison }:
+      & { readonly name: string }
+      & Required<
+        Pick<WebGpuOptions, "precision" | "maxBytes" | "bindingBytes" | "poison">
+      >,
   ) {
-    this.#memory = new Memory(gpu, capacity, poison);
+    this.precision = precision;
+    this.capacity = maxBytes;
+    this.#memory = new Memory(gpu, maxBytes, poison);
     const { maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = gpu.limits;
     const limits: GpuLimits = {
       bindingBytes: Math.min(bindingBytes, maxStorageBufferBindingSize),
       workgroupBytes: maxComputeWorkgroupStorageSize,
-      f16: gpu.features.has("shader-f16"),
+      halves: precision === "f16",
       subgroups: gpu.features.has("subgroups" as GPUFeatureName),
     };
-    this.description = `WebGPU on ${name}`;
+    this.description = `WebGPU on ${name}${precision === "f16" ? " in half precision" : ""}`;
     const software = /llvmpipe|lavapipe|swiftshader/i.test(name);
     this.#shared = {
       memory: this.#memory,

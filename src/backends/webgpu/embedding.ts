@@ -13,13 +13,14 @@ import {
   GROUP_INDEX,
   type Kernel,
   read,
+  WINDOW,
   write,
 } from "./kernel.ts";
 
-// Windows of whole rows (R,C) that begin at multiples of 256 bytes.
+// Windows of whole rows (R,C) that begin where a binding may.
 function windows(R: number, C: number, { bindingBytes }: GpuLimits) {
   let unit = 1; // rows
-  while (unit * C % 64 !== 0) unit *= 2;
+  while (unit * C % WINDOW !== 0) unit *= 2;
   const most = Math.max(unit, Math.floor(bindingBytes / (4 * C * unit)) * unit);
   return Array.from({ length: Math.ceil(R / most) }, (_, i) => {
     const begin = i * most, end = Math.min(R, begin + most);

@@ -5,7 +5,7 @@
 
 import { sumParts, thinCode, type ThinVariant } from "./gemm_thin.ts";
 import { type Tile, tileCode, type TileVariant } from "./gemm_tiles.ts";
-import { type GpuLimits, type Launch, read, type Tensor, write } from "./kernel.ts";
+import { type GpuLimits, type Launch, read, type Tensor, WINDOW, write } from "./kernel.ts";
 
 /** A matrix in rows, somewhere in an argument of the step or in scratch. */
 export interface Matrix {
@@ -90,8 +90,8 @@ interface Part {
 /** The launches of a product, in order. */
 export function product(given: Product, { bindingBytes }: GpuLimits, tuning: Tuning = TUNING): Launch[] {
   const { m, n, k, a, b, y, ta = false, tb = false } = given;
-  // Rows that a binding holds; a window begins at a multiple of 256 bytes, perhaps before its first row.
-  const held = ({ stride }: Matrix): number => Math.floor((bindingBytes - 256) / (4 * stride));
+  // Rows that a binding holds; a window begins where a binding may, perhaps before its first row.
+  const held = ({ stride }: Matrix): number => Math.floor((bindingBytes - 4 * WINDOW) / (4 * stride));
   const row = Math.min(MOST_ROWS, held(y), a && !ta ? held(a) : Infinity);
   const column = Math.min(MOST_ROWS, tb ? held(b) : Infinity);
   const term = Math.min(a && ta ? held(a) : Infinity, tb ? Infinity : held(b));
@@ -132,7 +132,7 @@ function bind(
   rows: readonly [number, number],
   columns: readonly [number, number],
 ): Bound {
-  const first = start + rows[0] * stride, offset = Math.floor(first / 64) * 256;
+  const first = start + rows[0] * stride, offset = Math.floor(first / WINDOW) * 4 * WINDOW;
   const width = padded ? Math.ceil(columns[1] / 4) * 4 : columns[1];
   const end = start + (rows[1] - 1) * stride + width;
   return {

@@ -11,8 +11,8 @@ export interface GpuLimits {
   readonly bindingBytes: number;
   /** Bytes of workgroup memory. */
   readonly workgroupBytes: number;
-  /** Whether f16 is offered. */
-  readonly f16: boolean;
+  /** Whether activations and weights are stored as halves where half.ts says so; arithmetic is f32 all the same. */
+  readonly halves: boolean;
   /** Whether subgroup operations are offered. */
   readonly subgroups: boolean;
 }
@@ -21,7 +21,7 @@ export interface GpuLimits {
 export const PORTABLE: GpuLimits = {
   bindingBytes: 2 ** 27,
   workgroupBytes: 16384,
-  f16: false,
+  halves: false,
   subgroups: false,
 };
 
@@ -53,9 +53,12 @@ export interface Tensor {
   readonly writes: boolean;
   /** Element type; the argument's own unless given, f32 for scratch. */
   readonly as?: Element;
-  /** Byte offset of the window that is bound, a multiple of 256; 0 unless given. */
+  /**
+   * Byte offset of the window that is bound, a multiple of 512 (256 in scratch), as if elements had four bytes; 0 unless
+   * given. It is half as much of a tensor that is stored as halves.
+   */
   readonly offset?: number;
-  /** Bytes of the window; to the end of the tensor unless given. Required for scratch. */
+  /** Bytes of the window, counted the same way; to the end of the tensor unless given. Required for scratch. */
   readonly bytes?: number;
 }
 
@@ -100,6 +103,9 @@ export const write = (name: string, arg: number | "scratch", window: Window = {}
   writes: true,
 });
 
+/** Windows begin at multiples of so many numbers: a binding begins at one of 256 bytes, and a half has two. */
+export const WINDOW = 128;
+
 /** Threads of a workgroup where nothing else is said. */
 export const GROUP = 256;
 const MOST_GROUPS = 65535;
@@ -139,7 +145,8 @@ export function elementwise(
   { name, n, bytes = 4, tensors, body, functions = "", sizes = {} }: Elementwise,
   { bindingBytes }: GpuLimits,
 ): Launch[] {
-  const window = Math.floor(bindingBytes / 256) * (256 / bytes), launches: Launch[] = []; // elements
+  const unit = 4 * WINDOW, window = Math.floor(bindingBytes / unit) * (unit / bytes); // elements
+  const launches: Launch[] = [];
   for (let start = 0; start < n; start += window) {
     const count = Math.min(window, n - start);
     launches.push({

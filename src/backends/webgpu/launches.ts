@@ -6,6 +6,7 @@ import { sizeOf } from "../../core/shape.ts";
 import type { Arg, Plan, Step } from "../../graph/plan.ts";
 import { align, heldBytes, type Loaded, type PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { OpName } from "../../ops/mod.ts";
+import { halfBuffers } from "./half.ts";
 import { type GpuLimits, type Launch, PORTABLE } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
 
@@ -41,6 +42,12 @@ export const dispatches = (plan: Plan, limits: GpuLimits = PORTABLE): number =>
 /** Bytes of an argument. */
 export const bytesOf = ({ shape }: Arg): number => sizeOf(shape) * BYTES;
 
+const NO_BUFFERS: ReadonlySet<number> = new Set();
+
+/** The buffers of a plan that a device stores as halves. */
+export const halvesOf = (plan: Plan, { halves }: GpuLimits): ReadonlySet<number> =>
+  halves ? halfBuffers(plan) : NO_BUFFERS;
+
 /** Bytes of scratch that launches ask for. */
 export const scratchBytes = (launches: readonly Launch[]): number =>
   Math.max(
@@ -51,12 +58,15 @@ export const scratchBytes = (launches: readonly Launch[]): number =>
   );
 
 /** Bytes of each of a plan's slots, without what only other backends' scratch needs. */
-export function slotBytes({ slots, buffers, steps, inputs, outputs }: Plan): number[] {
+export function slotBytes(plan: Plan, limits: GpuLimits): number[] {
+  const { slots, buffers, steps, inputs, outputs } = plan, halves = halvesOf(plan, limits);
   const bytes = slots.map(() => 0);
   const args = [...steps.flatMap((step) => [...step.inputs, ...step.outputs]), ...inputs, ...outputs];
   for (const arg of args) {
     const buffer = buffers[arg.buffer];
-    if (buffer.kind === "temporary") bytes[buffer.slot] = Math.max(bytes[buffer.slot], bytesOf(arg));
+    if (buffer.kind !== "temporary") continue;
+    const size = bytesOf(arg) / (halves.has(arg.buffer) ? 2 : 1);
+    bytes[buffer.slot] = Math.max(bytes[buffer.slot], size);
   }
   return bytes;
 }
@@ -64,8 +74,9 @@ export function slotBytes({ slots, buffers, steps, inputs, outputs }: Plan): num
 /** The slots of a plan by rank, the largest first: their bytes, and the rank of each. Empty ones come last and have none. */
 export function rankedSlots(
   plan: Plan,
+  limits: GpuLimits,
 ): { readonly sizes: readonly number[]; readonly rankOf: readonly number[] } {
-  const bytes = slotBytes(plan),
+  const bytes = slotBytes(plan, limits),
     order = bytes.map((_, slot) => slot).toSorted((a, b) => bytes[b] - bytes[a]);
   return {
     sizes: order.map((slot) => bytes[slot]).filter((size) => size > 0),
@@ -94,14 +105,30 @@ export function portPlaces<P extends Arg>(ports: readonly P[]): { readonly port:
 /** Bytes of the uniform blocks of a program. */
 export const uniformBytes = (launches: readonly Launch[]): number => 256 * Math.max(1, launches.length);
 
+/** Bytes of a copy of weights as halves, for so many bytes of f32. */
+export const halfCopyBytes = (bytes: number): number => bufferBytes(Math.ceil(bytes / 16) * 8);
+
+/** Bytes of all copies of weights that plans read as halves; plans share them. */
+function copiesBytes(plans: readonly Plan[], limits: GpuLimits): number {
+  const copies = new Map<string, number>();
+  for (const plan of plans) {
+    for (const index of halvesOf(plan, limits)) {
+      const buffer = plan.buffers[index];
+      if (buffer.kind !== "state") continue;
+      copies.set(`${buffer.place.page} ${buffer.place.offset}`, halfCopyBytes(buffer.bytes));
+    }
+  }
+  return sum([...copies.values()]);
+}
+
 /**
- * What a GPU holds for a store and its programs: slots are shared by rank, scratch by all, and a program has its sizes,
+ * What a GPU holds for a store, with its copies of weights as halves, and its programs: slots are shared by rank, scratch by all, and a program has its sizes,
  * its inputs and a readback buffer of its own for each run under way, of which one is counted.
  */
 export function gpuBytes(loaded: Loaded, limits: GpuLimits): PlannedBytes {
   const held = heldBytes(loaded),
     programs = loaded.plans.map((plan) => ({ plan, launches: launchesOf(plan, limits) }));
-  const ranked = programs.map(({ plan }) => rankedSlots(plan).sizes);
+  const ranked = programs.map(({ plan }) => rankedSlots(plan, limits).sizes);
   const slots = Array.from(
     { length: Math.max(0, ...ranked.map(({ length }) => length)) },
     (_, rank) => bufferBytes(Math.max(...ranked.map((sizes) => sizes[rank] ?? 0))),
@@ -113,7 +140,8 @@ export function gpuBytes(loaded: Loaded, limits: GpuLimits): PlannedBytes {
       bufferBytes(portsBytes(outputs))
     ),
   );
-  const temporaries = sum(slots) + scratch, { store, constants } = held;
+  const temporaries = sum(slots) + scratch, { constants } = held;
+  const store = held.store + copiesBytes(loaded.plans, limits);
   return { store, constants, temporaries, workspaces, total: store + constants + temporaries + workspaces };
 }
 

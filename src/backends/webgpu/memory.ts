@@ -6,6 +6,7 @@ import { bufferUsage, mapMode } from "./flags.ts";
 import { bufferBytes } from "./launches.ts";
 
 const LOSS_MS = 200;
+const NANS = 0xffffffff; // not a number, read as f32 or as two halves
 
 /** The buffers of one device. */
 export class Memory {
@@ -195,7 +196,7 @@ export class Memory {
   poison(): void {
     if (!this.#poison) return;
     for (const buffer of [...this.slots, this.scratch]) {
-      if (buffer) this.device.queue.writeBuffer(buffer, 0, new Float32Array(buffer.size / 4).fill(NaN));
+      if (buffer) this.device.queue.writeBuffer(buffer, 0, new Uint32Array(buffer.size / 4).fill(NANS));
     }
   }
 

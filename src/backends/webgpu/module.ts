@@ -2,18 +2,26 @@
 // WebGPU does not let one dispatch bind the same bytes twice if it writes them, so tensors in the same place become one
 // binding, and what shares a buffer with something written is declared writable too. Text in, text out.
 
+import { halved, HALVES, NARROW } from "./half.ts";
 import type { Element, Launch, Uniform } from "./kernel.ts";
 
-/** Where a tensor of a launch is: its buffer by number, the window that is bound, and its own element type. */
-export interface TensorPlace {
+/** Where the bytes of a tensor are: a buffer by number and the window that is bound. */
+export interface BoundWindow {
   readonly buffer: number;
   readonly offset: number;
   readonly bytes: number;
+}
+
+/** Where a tensor of a launch is, and how its bytes are read. */
+export interface TensorPlace extends BoundWindow {
+  /** What the launch's code takes its elements for. */
   readonly element: Element;
+  /** Whether they are stored as halves. */
+  readonly half: boolean;
 }
 
 /** One storage binding of a module. */
-export interface StorageBinding extends Omit<TensorPlace, "element"> {
+export interface StorageBinding extends BoundWindow {
   readonly writable: boolean;
 }
 
@@ -38,13 +46,13 @@ export function shaderModule(
   places: readonly TensorPlace[],
 ): ShaderModule {
   const written = new Set(places.flatMap(({ buffer }, i) => tensors[i].writes ? [buffer] : []));
-  const bindings: (StorageBinding & { readonly name: string; readonly element: Element })[] = [];
+  const bindings: (TensorPlace & StorageBinding & { readonly name: string })[] = [];
   let body = code;
   tensors.forEach((tensor, i) => {
     const place = places[i], writable = written.has(place.buffer);
     const same = writable ? bindings.find((other) => overlap(other, place)) : undefined;
     if (!same) return bindings.push({ ...place, name: tensor.name, writable });
-    if (same.offset !== place.offset || same.element !== place.element) {
+    if (same.offset !== place.offset || same.element !== place.element || same.half !== place.half) {
       throw new Error(
         `Kernel ${name} binds ${same.name} and ${tensor.name} to overlapping bytes in different ways`,
       );
@@ -58,8 +66,10 @@ export function shaderModule(
     );
   }
   const fields = Object.entries(sizes), uniform = fields.length > 0;
-  const declarations = bindings.map(({ name, element, writable }, i) =>
-    `@group(0) @binding(${i}) var<storage, ${writable ? "read_write" : "read"}> ${name}: array<${element}>;`
+  const declarations = bindings.map(({ name, element, half, writable }, i) =>
+    `@group(0) @binding(${i}) var<storage, ${writable ? "read_write" : "read"}> ${name}: array<${
+      half ? HALVES[element] : element
+    }>;`
   );
   if (uniform) {
     declarations.unshift(
@@ -67,10 +77,13 @@ export function shaderModule(
     );
     declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> p: Sizes;`);
   }
+  const halves = bindings.filter(({ half }) => half);
+  for (const { name, element } of halves) body = halved(body, name, element);
+  if (halves.length > 0) declarations.unshift("enable f16;", NARROW);
   return { code: `${declarations.join("\n")}\n${body}`, bindings, uniform };
 }
 
-const overlap = (a: Omit<TensorPlace, "element">, b: TensorPlace): boolean =>
+const overlap = (a: BoundWindow, b: BoundWindow): boolean =>
   a.buffer === b.buffer && a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
 
 // Members of vectors and of `p` are preceded by a dot and keep their names.

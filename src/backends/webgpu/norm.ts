@@ -74,9 +74,8 @@ const addLayerNorm: Kernel = ({ dims: [rows, C], floats: [epsilon] }) => {
       C,
       `var s = 0.0;
   for (var i = mine; i < end; i += TEAM) {
-    let v = x[first + i] + r[first + i];
-    added[first + i] = v;
-    s += total(v);
+    added[first + i] = x[first + i] + r[first + i];
+    s += total(added[first + i]); // as it was stored
   }
   let mean = sumOfTeam(vec2f(s, 0.0), lane).x / p.C;
   s = 0.0;

@@ -3,12 +3,14 @@
 // readback buffer and submits; the results come when the GPU has come to them, so several runs may be under way.
 
 import { sizeOf } from "../../core/shape.ts";
-import type { Plan, Port } from "../../graph/plan.ts";
+import type { Buffer, Plan, Port } from "../../graph/plan.ts";
 import { checkFeeds, type Feeds, type Program, type Results } from "../backend.ts";
 import { bufferUsage } from "./flags.ts";
+import type { HalfCopy } from "./half_copy.ts";
 import type { GpuLimits } from "./kernel.ts";
 import {
   bytesOf,
+  halvesOf,
   launchesOf,
   type PlannedLaunch,
   portPlaces,
@@ -29,6 +31,10 @@ function portView({ dtype, shape }: Port, data: ArrayBuffer, at: number): Float3
   const length = sizeOf(shape);
   return dtype === "f32" ? new Float32Array(data, at, length) : new Int32Array(data, at, length);
 }
+
+type StateBuffer = Extract<Buffer, { kind: "state" }>;
+
+const pageOf = (buffer: Buffer): string[] => buffer.kind === "state" ? [buffer.place.page] : [];
 
 /** What programs of a device share. */
 export interface Shared {
@@ -55,6 +61,9 @@ export class GpuProgram implements Program {
   readonly #slots: readonly number[]; // bytes, by rank
   readonly #rankOf: readonly number[]; // of each slot of the plan
   readonly #scratch: number;
+  readonly #halves: ReadonlySet<number>; // buffers
+  readonly #written: ReadonlySet<string>; // pages
+  #copies: readonly HalfCopy[] = []; // of weights
   #bound: readonly Bound[] = [];
   #version = -1;
   #idle: GPUBuffer[] = []; // readback buffers that no run is using
@@ -64,7 +73,11 @@ export class GpuProgram implements Program {
     const { memory, limits } = shared, { name, buffers } = plan;
     this.#launches = launchesOf(plan, limits);
     this.#scratch = scratchBytes(this.#launches);
-    ({ sizes: this.#slots, rankOf: this.#rankOf } = rankedSlots(plan));
+    this.#halves = halvesOf(plan, limits);
+    this.#written = new Set(
+      plan.steps.flatMap(({ outputs }) => outputs.flatMap(({ buffer }) => pageOf(buffers[buffer]))),
+    );
+    ({ sizes: this.#slots, rankOf: this.#rankOf } = rankedSlots(plan, limits));
     try {
       this.#constants = buffers.map((buffer) => {
         if (buffer.kind !== "constant") return null;
@@ -102,7 +115,13 @@ export class GpuProgram implements Program {
     const where = this.plan.buffers[buffer], { memory } = this.shared;
     if (where.kind === "temporary") return { buffer: memory.slots[this.#rankOf[where.slot]]!, offset: 0 };
     if (where.kind === "constant") return { buffer: this.#constants[buffer]!, offset: 0 };
+    if (this.#halves.has(buffer)) return { buffer: this.#copyOf(where).buffer, offset: 0 };
     return { buffer: this.store.buffer(where.place.page), offset: where.place.offset };
+  }
+
+  #copyOf({ place, bytes }: Pick<StateBuffer, "place" | "bytes">): HalfCopy {
+    const { pipelines, limits: { bindingBytes } } = this.shared;
+    return this.store.halfCopy(place, bytes, { pipelines, bindingBytes });
   }
 
   #bind(): void {
@@ -118,10 +137,12 @@ export class GpuProgram implements Program {
       this.#launches.map((launch, i) => {
         const places = launch.tensors.map(({ name, arg, as, offset = 0, bytes }): TensorPlace => {
           if (arg === "scratch") {
-            return { buffer: number(memory.scratch), offset, bytes: bytes!, element: as ?? "f32" };
+            const element = as ?? "f32";
+            return { buffer: number(memory.scratch), offset, bytes: bytes!, element, half: false };
           }
           const tensor = launch.args[arg], whole = bytesOf(tensor), place = this.#place(tensor.buffer);
-          const span = bytes ?? whole - offset;
+          const half = this.#halves.has(tensor.buffer), share = half ? 2 : 1;
+          const span = (bytes ?? whole - offset) / share;
           if (span > limits.bindingBytes) {
             throw new RangeError(
               `Cannot bind ${name} (${tensor.shape}) of ${launch.step.op} in ${launch.step.scope}: ${span} bytes are more ` +
@@ -130,9 +151,10 @@ export class GpuProgram implements Program {
           }
           return {
             buffer: number(place.buffer),
-            offset: place.offset + offset,
+            offset: place.offset + offset / share,
             bytes: span,
             element: as ?? tensor.dtype,
+            half,
           };
         });
         const module = shaderModule(launch, places),
@@ -154,6 +176,10 @@ export class GpuProgram implements Program {
           work: workOf(launch),
         };
       }));
+    this.#copies = [...this.#halves].flatMap((index) => {
+      const buffer = plan.buffers[index];
+      return buffer.kind === "state" ? [this.#copyOf(buffer)] : [];
+    });
     this.#version = memory.version;
   }
 
@@ -211,7 +237,9 @@ export class GpuProgram implements Program {
         outputs,
         (buffer, offset, at, bytes) => encoder.copyBufferToBuffer(buffer, offset, readback!, at, bytes),
       );
-    return { before, launches: this.#bound, after };
+    const launches = [...this.#copies.flatMap((copy) => copy.refresh()), ...this.#bound];
+    for (const page of this.#written) this.store.changed(page);
+    return { before, launches, after };
   }
 
   free(): void {

@@ -2,13 +2,17 @@
 // buffer; the order of reads and writes among runs is that of the queue.
 
 import { BYTES } from "../../core/dtype.ts";
+import type { Place } from "../../graph/graph.ts";
 import type { Store } from "../backend.ts";
+import { HalfCopy } from "./half_copy.ts";
 import type { Memory } from "./memory.ts";
+import type { Pipelines } from "./pipelines.ts";
 
 /** The pages of one store. */
 export class GpuStore implements Store {
   readonly pages: Map<string, number> = new Map();
   readonly buffers: Map<string, GPUBuffer> = new Map();
+  readonly #copies = new Map<string, Map<number, HalfCopy>>(); // by page and offset
 
   constructor(readonly memory: Memory, pages: Readonly<Record<string, number>>) {
     this.add(pages);
@@ -38,6 +42,27 @@ export class GpuStore implements Store {
     return buffer;
   }
 
+  /** The copy as halves of weights in a page, made when first asked for; it goes with the page. */
+  halfCopy(
+    { page, offset }: Place,
+    bytes: number,
+    { pipelines, bindingBytes }: { pipelines: Pipelines; bindingBytes: number },
+  ): HalfCopy {
+    const copies = this.#copies.get(page) ?? new Map<number, HalfCopy>();
+    this.#copies.set(page, copies);
+    let copy = copies.get(offset);
+    if (!copy) {
+      copy = new HalfCopy(this.memory, pipelines, bindingBytes, { buffer: this.buffer(page), offset, bytes });
+      copies.set(offset, copy);
+    }
+    return copy;
+  }
+
+  /** To be called when a run or the host has written to a page. */
+  changed(page: string): void {
+    this.#copies.get(page)?.forEach((copy) => copy.outdate());
+  }
+
   async read(page: string, offset: number, length: number): Promise<Float32Array> {
     this.#check(page, offset, length);
     return new Float32Array(await this.memory.read(this.buffer(page), offset, length * BYTES));
@@ -46,6 +71,7 @@ export class GpuStore implements Store {
   async write(page: string, offset: number, data: ArrayLike<number>): Promise<void> {
     this.#check(page, offset, data.length);
     await this.memory.write(this.buffer(page), offset, Float32Array.from(data));
+    this.changed(page);
   }
 
   #check(page: string, offset: number, length: number): void {
@@ -63,6 +89,8 @@ export class GpuStore implements Store {
       this.buffers.delete(name);
       this.pages.delete(name);
       if (buffer) this.memory.destroy(buffer);
+      this.#copies.get(name)?.forEach((copy) => this.memory.destroy(copy.buffer));
+      this.#copies.delete(name);
     }
   }
 }
