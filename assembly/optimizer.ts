@@ -49,8 +49,8 @@ function square(x: usize): v128 {
 
 /**
  * One Adam step on a page of n floats, p, g, m, v (n). segments (S,3) i32 = [begin, end, group], sorted, begins
- * multiples of 64; groups (G,4) f32 = [step size a, decay l2, active, unused]; norm2 (1) = squared global norm.
- * Where active is not 0: g' = g * maxNorm / max(norm, maxNorm) (g' = g if maxNorm <= 0), m = b1 m + rest1 g',
+ * multiples of 64; groups (G,4) f32 = [step size a, decay l2, active, factor f]; norm2 (1) = squared global norm of f g.
+ * Where active is not 0: g' = g * (f * maxNorm / max(norm, maxNorm)) (g' = f g if maxNorm <= 0), m = b1 m + rest1 g',
  * v = b2 v + rest2 g'², p -= a (m / (sqrt(v) + eps) + l2 p); rest1 and rest2 are 1-b1 and 1-b2 as the host rounds them from
  * float64. g becomes 0 everywhere, also between segments, where p, m and v stay. If the norm is not finite they stay
  * too, so that one bad batch costs its update and nothing else. Rows: blocks of 1024.
@@ -72,7 +72,8 @@ export function adam(
     const from = max(first, load<i32>(segment)), to = min(stop, load<i32>(segment, 4));
     if (from >= stop) break;
     if (from < to && load<f32>(group, 8) != 0) {
-      update(p, g, m, v, from, to, b1, c1, b2, c2, eps, clip, load<f32>(group), load<f32>(group, 4));
+      const factor = clip * load<f32>(group, 12);
+      update(p, g, m, v, from, to, b1, c1, b2, c2, eps, factor, load<f32>(group), load<f32>(group, 4));
     }
   }
   memory.fill(g + (<usize>first << 2), 0, <usize>(stop - first) << 2);
@@ -92,13 +93,13 @@ function firstSegment(segments: usize, S: i32, element: i32): i32 {
 /** Adam on elements from..to, which lie in one segment. */
 function update(
   p: usize, g: usize, m: usize, v: usize, from: i32, to: i32,
-  b1: f32, c1: f32, b2: f32, c2: f32, eps: f32, clip: f32, a: f32, l2: f32,
+  b1: f32, c1: f32, b2: f32, c2: f32, eps: f32, factor: f32, a: f32, l2: f32,
 ): void {
   const keep1 = f32x4.splat(b1), keep2 = f32x4.splat(b2), new1 = f32x4.splat(c1), new2 = f32x4.splat(c2);
-  const clips = f32x4.splat(clip), epss = f32x4.splat(eps), step = f32x4.splat(-a), decay = f32x4.splat(l2);
+  const factors = f32x4.splat(factor), epss = f32x4.splat(eps), step = f32x4.splat(-a), decay = f32x4.splat(l2);
   for (let i = from; i < to; i += 4) {
     const at = <usize>i << 2, rest = to - i;
-    const grad = f32x4.mul(loadPartial(g + at, rest), clips), weight = loadPartial(p + at, rest);
+    const grad = f32x4.mul(loadPartial(g + at, rest), factors), weight = loadPartial(p + at, rest);
     const m1 = madd(grad, new1, f32x4.mul(loadPartial(m + at, rest), keep1));
     const v1 = madd(f32x4.mul(grad, grad), new2, f32x4.mul(loadPartial(v + at, rest), keep2));
     const change = f32x4.div(m1, f32x4.add(f32x4.sqrt(v1), epss));
@@ -106,4 +107,25 @@ function update(
     storePartial(v + at, v1, rest);
     storePartial(p + at, madd(step, madd(decay, weight, change), weight), rest);
   }
+}
+
+/**
+ * Takes the loss scale out of the squared norm (1) and of the step block (G,4), whose factors are divided by it, and gives
+ * the next scale (1) and count of good updates (1) in place: doubled after `interval` of them in a row, up to 2^24; halved
+ * where the norm is not finite, down to 1. Rows: 1.
+ */
+export function unscale(
+  squared: usize, groups: usize, norm: usize, block: usize, scale: usize, streak: usize,
+  G: i32, interval: i32, pass: i32, begin: i32, end: i32,
+): void {
+  if (begin >= end) return;
+  const by = load<f32>(scale), given = load<f32>(squared);
+  const good: f32 = isFinite(given) ? load<f32>(streak) + 1 : 0, grows = good >= <f32>interval;
+  store<f32>(norm, given / by / by);
+  for (let at: usize = 0; at < <usize>G << 4; at += 16) {
+    v128.store(block + at, v128.load(groups + at));
+    store<f32>(block + at, load<f32>(groups + at, 12) / by, 12);
+  }
+  store<f32>(streak, grows ? 0 : good);
+  store<f32>(scale, good == 0 ? max<f32>(by / 2, 1) : grows ? min<f32>(2 * by, 16777216) : by);
 }

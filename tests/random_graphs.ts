@@ -85,7 +85,7 @@ export function randomGraph(seed: number): RandomGraph {
   const lengths = () => ints([2], 4), rng = () => ints([2], 9), targets = () => ints([4], 4);
   const adam = (): void => {
     const segments = graph.constant(Int32Array.from([0, 7, 0, 8, 15, 1]), [2, 3]);
-    const groups = graph.constant(Float32Array.from([0.1, 0.01, 1, 0, 0.2, 0, Number(chance(0.7)), 0]), [
+    const groups = graph.constant(Float32Array.from([0.1, 0.01, 1, 1, 0.2, 0, Number(chance(0.7)), 0.5]), [
       2,
       4,
     ]);
@@ -216,6 +216,10 @@ export function randomGraph(seed: number): RandomGraph {
     },
     sumSquares: () => record(ops.sumSquares, all(oneOf<Kind>(["matrix", "tokens"])), ["scalar"]),
     adam,
+    unscale: () => {
+      const kinds: Kind[] = ["scalar", "matrix", "scalar", "scalar"];
+      record(ops.unscale, all(...kinds), kinds, { interval: 2 });
+    },
   };
   for (let i = 4 + random.below(20); i > 0; i--) {
     moves[

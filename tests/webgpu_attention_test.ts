@@ -42,7 +42,7 @@ agrees(
 );
 
 Deno.test("attention of more heads than a grid is wide has its launches folded", () => {
-  const limits = { bindingBytes: 2 ** 27, workgroupBytes: 16384, f16: false, subgroups: false };
+  const limits = { bindingBytes: 2 ** 27, workgroupBytes: 16384, halves: false, subgroups: false };
   const groups = (name: OpName, dims: number[]) =>
     kernels[name]({ dims, floats: [], shapes: [], limits }).map(({ workgroups }) => workgroups);
   assertEquals(groups("attention", [66_000, 1, 1, 1, 1, 0, 1]), [[65_535, 2, 1]]);

@@ -12,7 +12,7 @@ import { webGpuTest } from "./webgpu_support.ts";
 const portable: GpuLimits = {
   bindingBytes: 128 * 2 ** 20,
   workgroupBytes: 16384,
-  f16: false,
+  halves: false,
   subgroups: false,
 };
 const numbers = (length: number, seed: number): Float32Array<ArrayBuffer> =>

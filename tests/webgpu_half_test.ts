@@ -20,7 +20,10 @@ Deno.test("what a kernel reads of halves is widened, and what it writes is narro
   const half = (code: string): string => halved(code, "y", "f32");
   assertEquals(half("let s = y[i] * y[j];"), "let s = f32(y[i]) * f32(y[j]);");
   assertEquals(half("y[i] = a[i] + y[i];"), "y[i] = narrow_f32(a[i] + f32(y[i]));");
-  assertEquals(half("if (b) { y[at + 1u] += 2.0 * v; }"), "if (b) { y[at + 1u] = narrow_f32(f32(y[at + 1u]) + (2.0 * v)); }");
+  assertEquals(
+    half("if (b) { y[at + 1u] += 2.0 * v; }"),
+    "if (b) { y[at + 1u] = narrow_f32(f32(y[at + 1u]) + (2.0 * v)); }",
+  );
   assertEquals(half("y[u32(y[i])] = 0.0;"), "y[u32(f32(y[i]))] = narrow_f32(0.0);");
   assertEquals(half("if (y[i] == 0.0) { my[i] = p.y[i]; }"), "if (f32(y[i]) == 0.0) { my[i] = p.y[i]; }");
   assertEquals(halved("y[i].x", "y", "vec4f"), "vec4f(y[i]).x");
@@ -34,12 +37,17 @@ Deno.test("weights and activations of a training step are halves; sums, losses a
       const buffer = buffers[index];
       return buffer.kind === "state" ? [buffer.name] : [];
     });
-  const matrices = ["we", ...["attn/c_attn", "attn/c_proj", "mlp/c_fc", "mlp/c_proj"].flatMap((name) =>
-    Array.from({ length: config.layers }, (_, i) => `h${i}/${name}/w`)
-  )];
+  const matrices = [
+    "we",
+    ...["attn/c_attn", "attn/c_proj", "mlp/c_fc", "mlp/c_proj"].flatMap((name) =>
+      Array.from({ length: config.layers }, (_, i) => `h${i}/${name}/w`)
+    ),
+  ];
   assertEquals(stateNames(one, halves).sort(), matrices.sort());
   for (const { op, outputs: [y] } of one.steps) {
-    if (["attention", "linear", "addLayerNorm", "layerNormGrad", "attentionGrad"].includes(op)) assert(halves.has(y.buffer), op);
+    if (["attention", "linear", "addLayerNorm", "layerNormGrad", "attentionGrad"].includes(op)) {
+      assert(halves.has(y.buffer), op);
+    }
   }
   for (const { buffer } of [...one.inputs, ...one.outputs]) assert(!halves.has(buffer));
   const caches = continuation(1), names = stateNames(caches, halfBuffers(caches));
@@ -62,8 +70,10 @@ function throughTemporaries(given: Plan): Plan {
     return buffers.push({ kind: "temporary", bytes, first: -1, last, slot, offset }) - 1;
   };
   const added = (port: Plan["inputs"][number], from: number, to: number): Plan["steps"][number] => {
-    const size = port.shape.reduce((product, n) => product * n, 1), arg = { dtype: port.dtype, shape: port.shape };
-    const zeros = buffers.push({ kind: "constant", bytes: 4 * size, dtype: "f32", data: Array(size).fill(0) }) - 1;
+    const size = port.shape.reduce((product, n) => product * n, 1),
+      arg = { dtype: port.dtype, shape: port.shape };
+    const zeros =
+      buffers.push({ kind: "constant", bytes: 4 * size, dtype: "f32", data: Array(size).fill(0) }) - 1;
     return {
       op: "add",
       scope: "through",
@@ -77,7 +87,10 @@ function throughTemporaries(given: Plan): Plan {
     };
   };
   const before: Plan["steps"][number][] = [], after: Plan["steps"][number][] = [];
-  const moved = <P extends Plan["inputs"][number]>(ports: readonly P[], step: (port: P, buffer: number) => void): P[] =>
+  const moved = <P extends Plan["inputs"][number]>(
+    ports: readonly P[],
+    step: (port: P, buffer: number) => void,
+  ): P[] =>
     ports.map((port) => {
       if (port.dtype !== "f32") return port;
       const buffer = temporary(port.shape.reduce((product, n) => product * n, 4));
@@ -86,14 +99,24 @@ function throughTemporaries(given: Plan): Plan {
     });
   const inputs = moved(given.inputs, (port, buffer) => before.push(added(port, buffer, port.buffer)));
   const outputs = moved(given.outputs, (port, buffer) => after.push(added(port, port.buffer, buffer)));
-  return { ...given, inputs, outputs, buffers, slots, temporaryBytes, steps: [...before, ...given.steps, ...after] };
+  return {
+    ...given,
+    inputs,
+    outputs,
+    buffers,
+    slots,
+    temporaryBytes,
+    steps: [...before, ...given.steps, ...after],
+  };
 }
 
 const rounded = (job: Job): Job => {
   const feeds = Object.fromEntries(
     Object.entries(job.sample.feeds).map(([name, data]) => [
       name,
-      data instanceof Float32Array && !job.sample.case.inputs[Number(name.slice(1))].fixed ? data.map(Math.f16round) : data,
+      data instanceof Float32Array && !job.sample.case.inputs[Number(name.slice(1))].fixed
+        ? data.map(Math.f16round)
+        : data,
     ]),
   );
   const op = { ...job.sample.op, tolerance: Math.max(4e-3, job.sample.op.tolerance ?? 0) };
@@ -105,7 +128,9 @@ webGpuTest("every op that takes halves agrees with the reference", async () => {
   const seen = new Set<string>();
   for (const job of jobs.map(rounded)) {
     const halves = halfBuffers(job.plan);
-    const steps = job.plan.steps.filter(({ inputs, outputs }) => [...inputs, ...outputs].some(({ buffer }) => halves.has(buffer)));
+    const steps = job.plan.steps.filter(({ inputs, outputs }) =>
+      [...inputs, ...outputs].some(({ buffer }) => halves.has(buffer))
+    );
     if (steps.length === 0) continue;
     steps.forEach(({ op }) => seen.add(op));
     await assertAgrees(device, job);

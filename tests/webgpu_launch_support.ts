@@ -46,6 +46,7 @@ export async function withLaunches(body: (run: RunLaunches) => Promise<void>): P
             offset,
             bytes: bytes ?? data[buffer].byteLength - offset,
             element: as ?? (data[buffer] instanceof Int32Array ? "i32" : "f32"),
+            half: false,
           };
         }),
       );

@@ -14,13 +14,13 @@ import { jobs } from "./op_jobs.ts";
 const portable: GpuLimits = {
   bindingBytes: 128 * 2 ** 20,
   workgroupBytes: 16384,
-  f16: false,
+  halves: false,
   subgroups: false,
 };
 const all: GpuLimits = {
   bindingBytes: 2 ** 31 - 4,
   workgroupBytes: 49152,
-  f16: true,
+  halves: true,
   subgroups: true,
 };
 

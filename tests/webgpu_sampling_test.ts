@@ -5,7 +5,7 @@ import { sampling } from "../src/backends/webgpu/sampling.ts";
 
 Deno.test("windows of logits cover every row once and fit a binding", () => {
   const R = 1001, bindingBytes = 4 * R * 150;
-  const limits = { bindingBytes, workgroupBytes: 16384, f16: false, subgroups: false };
+  const limits = { bindingBytes, workgroupBytes: 16384, halves: false, subgroups: false };
   const launches = sampling.sampleTokens({ dims: [300, R, 900], floats: [], shapes: [], limits });
   assertEquals(launches.map(({ sizes: { start, rows } }) => [start, rows]), [[0, 128], [128, 128], [
     256,

@@ -30,10 +30,16 @@ export interface Wanted {
  * Appends the gradient of a scalar loss to its graph.
  *
  * @param loss A value of shape (1).
+ * @param scale What all gradients are multiplied by, of shape (1); they are as they are unless given.
  * @throws {RangeError} if the loss is not a scalar.
  * @throws {TypeError} where the loss depends on a parameter through an op that has no gradient.
  */
-export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]): Gradients {
+export function gradients(
+  graph: Graph,
+  loss: Value,
+  wanted: readonly Wanted[],
+  scale: Value = graph.constant(new Float32Array([1]), [1]),
+): Gradients {
   requireShape(
     sameShape(loss.shape, [1]),
     `Cannot differentiate ${show(loss.shape)} in ${graph.name}`,
@@ -50,7 +56,7 @@ export function gradients(graph: Graph, loss: Value, wanted: readonly Wanted[]):
 
   const held = new Map<Value, Value>(wanted.map(({ parameter, into }) => [parameter, into]));
   const free = new Map<Value, Value>();
-  held.set(loss, graph.constant(new Float32Array([1]), [1]));
+  held.set(loss, scale);
   const again = recomputing(graph, nodes);
   for (const node of nodes.toReversed()) {
     const douts = node.outputs.map((output) => held.get(output) ?? null);

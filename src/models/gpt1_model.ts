@@ -93,8 +93,11 @@ function assemble(
     vocabSize: config.vocabSize,
     context: config.context,
     inputIds: (tokens, length, offsets) => tokenIds(config, tokens, length, offsets),
-    gradient: (run, recompute = "none") =>
-      program(`gradient ${JSON.stringify(run)} ${recompute}`, () => plans.gradient(run, recompute)),
+    gradient: (run, recompute = "none", scaled = false) =>
+      program(
+        `gradient ${JSON.stringify(run)} ${recompute} ${scaled}`,
+        () => plans.gradient(run, recompute, scaled),
+      ),
     scores: (run) => program(`scores ${JSON.stringify(run)}`, () => plans.scores(run)),
     decode: (batch, length) => carrying(`decode ${batch} ${length}`, () => plans.decode(batch, length)),
     continuation: (batch) => carrying(`continuation ${batch}`, () => plans.continuation(batch)),

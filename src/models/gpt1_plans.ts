@@ -23,6 +23,7 @@ import {
   sharedDropout,
   weightedSum,
 } from "../nn/layers.ts";
+import { lossScale } from "../nn/loss_scale.ts";
 import { type Layout, layOut, mirror, type Parameters, parametersOf } from "../nn/parameters.ts";
 import type { Recompute } from "../nn/recompute.ts";
 import { type Gpt1Config, hidden, parameterSpecs, table, tableRows } from "./gpt1.ts";
@@ -77,10 +78,10 @@ export function gpt1Plans(
   const sequences = ({ classifier }: Gpt1Run): number => classifier ? sequencesOfExample(classifier) : 1;
   return {
     layout,
-    gradient: (run, recompute = "none") =>
+    gradient: (run, recompute = "none", scaled = false) =>
       once(
-        `gradient ${JSON.stringify(run)} ${recompute}`,
-        () => gradientPlan(layout, config, run, recompute),
+        `gradient ${JSON.stringify(run)} ${recompute} ${scaled}`,
+        () => gradientPlan(layout, config, run, recompute, scaled),
       ),
     scores: (run) => once(`scores ${JSON.stringify(run)}`, () => scoresPlan(layout, config, run)),
     decode: (batch, length) =>
@@ -154,13 +155,15 @@ function record(
 
 /**
  * Forward and backward: adds to the gradient pages. Outputs: `loss` (1), its terms `language` and `classifier` (1), and
- * the losses per row. `rng` [seed, draw] drives dropout.
+ * the losses per row. `rng` [seed, draw] drives dropout. With `scaled`, gradients are those of the loss times the state of
+ * src/nn/loss_scale.ts.
  */
 export function gradientPlan(
   layout: Layout,
   config: Gpt1Config,
   run: Gpt1Run,
   recompute: Recompute = "none",
+  scaled = false,
 ): Plan {
   const graph = new Graph("gpt1");
   const rng = graph.input("rng", [2], "i32");
@@ -176,7 +179,7 @@ export function gradientPlan(
       place: { page: mirror(place.page, "gradients"), offset: place.offset },
     }),
   }));
-  const result = gradients(graph, loss, wanted);
+  const result = gradients(graph, loss, wanted, scaled ? lossScale(graph).scale : undefined);
   result.gradients.forEach((gradient, i) => graph.assign(wanted[i].into, gradient));
   const outputs = { loss: result.loss, ...sums, ...rows };
   return plan(graph, mapValues(outputs, result.current));

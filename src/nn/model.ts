@@ -13,8 +13,11 @@ import type { Recompute } from "./recompute.ts";
 export interface ModelPlans<Run> {
   /** Where each parameter lives. */
   readonly layout: Layout;
-  /** Forward and backward; adds to the gradient pages. What is recomputed changes bytes and time, never a number. */
-  gradient(run: Run, recompute?: Recompute): Plan;
+  /**
+   * Forward and backward; adds to the gradient pages. What is recomputed changes bytes and time, never a number. With
+   * `scaled`, gradients are those of the loss times the scale of src/nn/loss_scale.ts.
+   */
+  gradient(run: Run, recompute?: Recompute, scaled?: boolean): Plan;
   /** Losses without gradients or dropout. */
   scores(run: Run): Plan;
   /** Logits of the next token, with a cache. */
@@ -47,8 +50,8 @@ export interface Model<Config, Run> extends Disposable {
   readonly context: number;
   /** Input ids of tokens (B,T) whose rows start at positions `offsets` (B). */
   inputIds(tokens: ArrayLike<number>, length: number, offsets?: ArrayLike<number>): Int32Array;
-  /** Forward and backward; adds to the gradient pages, which must have been added to the store. */
-  gradient(run: Run, recompute?: Recompute): Program;
+  /** Forward and backward; adds to the gradient pages, which must have been added to the store, as that of the scale. */
+  gradient(run: Run, recompute?: Recompute, scaled?: boolean): Program;
   /** Losses without gradients or dropout. */
   scores(run: Run): Program;
   /**

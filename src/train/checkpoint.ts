@@ -85,7 +85,7 @@ export async function restoreMoments<C, R>(
   checkpoint: Checkpoint,
   model: Model<C, R>,
 ): Promise<void> {
-  prepareTraining(model);
+  await prepareTraining(model);
   for (const kind of MOMENTS) {
     const path = checkpoint.path(fileOf(kind)), file = await openSafetensors(storage, path);
     for (const segment of model.layout.segments) {

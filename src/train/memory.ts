@@ -13,6 +13,8 @@ export interface MemoryOptions {
   readonly optimizer: OptimizerSettings;
   /** What the backward pass computes again; nothing unless given. */
   readonly recompute?: Recompute;
+  /** Whether the loss is scaled; not unless given. */
+  readonly scaled?: boolean;
   /** Threads of the device; 1 unless given. */
   readonly threads?: number;
   /** How the device counts; as linear memory is counted unless given. */
@@ -23,13 +25,18 @@ export interface MemoryOptions {
 export function trainingBytes<R>(
   plans: ModelPlans<R>,
   run: R,
-  { optimizer, recompute = "none", threads = 1, planned = (what) => plannedBytes({ ...what, threads }) }:
-    MemoryOptions,
+  {
+    optimizer,
+    recompute = "none",
+    scaled = false,
+    threads = 1,
+    planned = (what) => plannedBytes({ ...what, threads }),
+  }: MemoryOptions,
 ): PlannedBytes {
   const { layout } = plans;
   return planned({
-    pages: { ...layout.pages, ...trainingPages(layout) },
-    plans: [plans.gradient(run, recompute), updatePlan(layout, optimizer)],
+    pages: { ...layout.pages, ...trainingPages(layout, scaled) },
+    plans: [plans.gradient(run, recompute, scaled), updatePlan(layout, optimizer, scaled)],
   });
 }
 
@@ -70,7 +77,7 @@ export function whatFits<R>(plans: ModelPlans<R>, run: R, options: MemoryOptions
  * @throws {OutOfMemory} with what is needed, what there is, and what would fit.
  */
 export function requireRoom<R>(
-  device: Pick<Device, "threads" | "capacity"> & Partial<Pick<Device, "planned">>,
+  device: Pick<Device, "threads" | "capacity"> & Partial<Pick<Device, "planned" | "precision">>,
   plans: ModelPlans<R>,
   run: R,
   options: Omit<MemoryOptions, "threads" | "planned">,
@@ -78,6 +85,7 @@ export function requireRoom<R>(
 ): PlannedBytes {
   const { threads, capacity } = device;
   const all = {
+    scaled: device.precision === "f16",
     ...options,
     threads,
     ...(device.planned ? { planned: (what: Loaded) => device.planned!(what) } : {}),

@@ -3,10 +3,17 @@
 // `metrics.jsonl`, `checkpoints/` and whatever its owner adds (a tokenizer, token files).
 
 import type { Storage } from "../core/storage.ts";
+import { type LossScale, readLossScale, writeLossScale } from "../nn/loss_scale.ts";
 import type { Model } from "../nn/model.ts";
 import { restoreMoments, saveTraining } from "./checkpoint.ts";
 import { appendLine, appendLines, type Checkpoint, cutMetrics, openCheckpoint } from "./checkpoint_folder.ts";
-import { train, type TrainEvent, type TrainingSource, type TrainOptions } from "./trainer.ts";
+import {
+  prepareTraining,
+  train,
+  type TrainEvent,
+  type TrainingSource,
+  type TrainOptions,
+} from "./trainer.ts";
 
 /** The outcome of one validation. */
 export interface Validation {
@@ -83,6 +90,8 @@ export interface RunInfo {
   readonly validated: number;
   /** The device that trained, as it describes itself; another one gives other bits. */
   readonly device: string;
+  /** Where the scale of the loss stood, if it was scaled. */
+  readonly lossScale?: LossScale;
 }
 
 /** The last checkpoint of a run folder, or another by name, or `null` if it has none yet. */
@@ -107,7 +116,9 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   let best: RunInfo["best"] = null;
   if (resumed) {
     const info = resumed.info as RunInfo;
+    await prepareTraining(model, options.scaled);
     await restoreMoments(storage, resumed, model);
+    if (info.lossScale && await readLossScale(model.store)) await writeLossScale(model.store, info.lossScale);
     source.seek(info.cursor);
     [step, saved, validated, best] = [resumed.step, resumed.step, info.validated, info.best];
   }
@@ -153,7 +164,14 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
     else saved = -1;
   }
   async function save(isBest = false): Promise<RunEvent> {
-    const info: RunInfo = { cursor: source.cursor, best, validated, device };
+    const lossScale = await readLossScale(model.store);
+    const info: RunInfo = {
+      cursor: source.cursor,
+      best,
+      validated,
+      device,
+      ...(lossScale ? { lossScale } : {}),
+    };
     const path = await saveTraining(storage, folder, model, { step, info, best: isBest });
     saved = step;
     return { type: "saved", step, path };
@@ -166,8 +184,9 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   if (due(run.validateEvery)) yield* validate();
   for await (const event of train(model, source, { ...options, start: step, rests })) {
     step = event.step;
-    const { loss, terms, gradientNorm, learningRate } = event;
-    await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate });
+    const { loss, terms, gradientNorm, learningRate, lossScale } = event;
+    const scale = lossScale === undefined ? {} : { lossScale };
+    await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate, ...scale });
     yield { type: "step", event };
     if (due(run.observe?.every)) yield* observe();
     if (due(run.validateEvery)) yield* validate();

@@ -7,6 +7,7 @@ import type { Feeds, Results } from "../backends/backend.ts";
 import { BYTES } from "../core/dtype.ts";
 import type { Plan } from "../graph/plan.ts";
 import type { Model } from "../nn/model.ts";
+import { lossScalePage, writeLossScale } from "../nn/loss_scale.ts";
 import { mirror } from "../nn/parameters.ts";
 import type { Recompute } from "../nn/recompute.ts";
 import { requireRoom } from "./memory.ts";
@@ -49,6 +50,11 @@ export interface TrainOptions {
   readonly seed: number;
   /** What the backward pass computes again to save memory; nothing unless given. No number depends on it. */
   readonly recompute?: Recompute;
+  /**
+   * Whether the loss is scaled, so that small gradients survive as halves (src/nn/loss_scale.ts): where the device stores
+   * halves unless given. An update with an overflow is then skipped on the device, and the next has a smaller scale.
+   */
+  readonly scaled?: boolean;
   /** Updates already done, when resuming. */
   readonly start?: number;
   /**
@@ -68,8 +74,10 @@ export interface TrainEvent {
   readonly loss: number;
   /** The terms of the loss. */
   readonly terms: Readonly<Record<string, number>>;
-  /** Global norm of the gradient before clipping. */
+  /** Global norm of the gradient before clipping; not finite if the update was skipped because of an overflow. */
   readonly gradientNorm: number;
+  /** What the loss was multiplied by, where it is scaled. */
+  readonly lossScale?: number;
   /** Of this update, after the schedule and before group factors and Adam's bias correction. */
   readonly learningRate: number;
   /** Tokens that counted in this update. */
@@ -94,20 +102,24 @@ export class NonFiniteLoss extends Error {
   }
 }
 
-/** Adds gradient and moment pages to a model's store unless it has them. */
-export function prepareTraining<C, R>({ layout, store }: Model<C, R>): void {
-  const pages = Object.entries(trainingPages(layout)).filter(([name]) => !store.pages.has(name));
+/** Adds gradient and moment pages to a model's store unless it has them, and the scale of the loss if it is to be scaled. */
+export async function prepareTraining<C, R>(
+  { layout, store, device }: Model<C, R>,
+  scaled = device.precision === "f16",
+): Promise<void> {
+  const pages = Object.entries(trainingPages(layout, scaled)).filter(([name]) => !store.pages.has(name));
   store.add(Object.fromEntries(pages));
+  if (pages.some(([name]) => name in lossScalePage)) await writeLossScale(store);
 }
 
 // A step that failed half-way, as one with a loss that is not finite does, leaves gradients that are nobody's.
-async function startTraining<C, R>(model: Model<C, R>): Promise<void> {
+async function startTraining<C, R>(model: Model<C, R>, scaled: boolean): Promise<void> {
   const { layout, store } = model;
   for (const [page, bytes] of trainablePages(layout)) {
     const gradients = mirror(page, "gradients");
     if (store.pages.has(gradients)) await store.write(gradients, 0, new Float32Array(bytes / BYTES));
   }
-  prepareTraining(model);
+  await prepareTraining(model, scaled);
 }
 
 /** What is read of a gradient program's outputs. */
@@ -134,12 +146,14 @@ function requireFinite(step: number, value: number, what: "loss" | "gradient"): 
 export async function* train<C, R>(
   model: Model<C, R>,
   source: TrainingSource<R>,
-  { schedule, optimizer, seed, recompute = "none", start = 0, rests = () => true, signal }: TrainOptions,
+  options: TrainOptions,
 ): AsyncGenerator<TrainEvent, void, undefined> {
-  await startTraining(model);
+  const { schedule, optimizer, seed, recompute = "none", start = 0, rests = () => true, signal } = options;
+  const { scaled = model.device.precision === "f16" } = options;
+  await startTraining(model, scaled);
   const groupOf = model.layout.segments.map((segment) => optimizer.groupOf(segment));
-  const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length, groupOf })}`;
-  const update = model.program(key, () => updatePlan(model.layout, optimizer));
+  const key = `update ${JSON.stringify({ ...optimizer, groups: optimizer.groups.length, groupOf, scaled })}`;
+  const update = model.program(key, () => updatePlan(model.layout, optimizer, scaled));
   const roomy = new Set<Plan>(); // gradient plans known to fit
   const { ahead } = model.device, underWay: Update[] = [];
   let since = performance.now();
@@ -148,10 +162,10 @@ export async function* train<C, R>(
     const { micro, tokens } = source.next(), losses: Promise<Results>[] = [];
     for (const [i, { run, feeds }] of micro.entries()) {
       const rng = Int32Array.of(seed, step * micro.length + i);
-      const plan = model.plans.gradient(run, recompute);
-      if (!roomy.has(plan)) requireRoom(model.device, model.plans, run, { optimizer, recompute });
+      const plan = model.plans.gradient(run, recompute, scaled);
+      if (!roomy.has(plan)) requireRoom(model.device, model.plans, run, { optimizer, recompute, scaled });
       roomy.add(plan);
-      const result = model.gradient(run, recompute).run({ ...feeds, rng }, TERMS);
+      const result = model.gradient(run, recompute, scaled).run({ ...feeds, rng }, TERMS);
       losses.push(result);
       if (ahead === 1) requireFinite(step, (await result).loss[0], "loss");
     }
@@ -162,17 +176,19 @@ export async function* train<C, R>(
     return { step, tokens, rate, results };
   }
   async function end({ step, tokens, rate, results }: Update): Promise<TrainEvent> {
-    const [{ squaredNorm }, ...losses] = await results, terms: Record<string, number> = {};
+    const [{ squaredNorm, lossScale }, ...losses] = await results, terms: Record<string, number> = {};
     for (const result of losses) {
       for (const name of TERMS) if (result[name]) terms[name] = (terms[name] ?? 0) + result[name][0];
     }
     const { loss, ...parts } = terms;
     requireFinite(step, loss, "loss");
-    requireFinite(step, squaredNorm[0], "gradient");
+    // A scale that cannot be halved is not what makes the gradient overflow.
+    if (!scaled || lossScale[0] <= 1) requireFinite(step, squaredNorm[0], "gradient");
     const now = performance.now(), seconds = (now - since) / 1000;
     since = now;
     const gradientNorm = Math.sqrt(squaredNorm[0]);
-    return { step: step + 1, loss, terms: parts, gradientNorm, learningRate: rate, tokens, seconds };
+    const event = { step: step + 1, loss, terms: parts, gradientNorm, learningRate: rate, tokens, seconds };
+    return scaled ? { ...event, lossScale: lossScale[0] } : event;
   }
 
   for (let step = start; step < schedule.steps && !signal?.aborted; step++) {

@@ -3,8 +3,9 @@
 
 import { BYTES } from "../core/dtype.ts";
 import { sizeOf } from "../core/shape.ts";
-import { Graph } from "../graph/graph.ts";
+import { Graph, type Value } from "../graph/graph.ts";
 import { type Plan, plan } from "../graph/plan.ts";
+import { lossScale, lossScalePage } from "../nn/loss_scale.ts";
 import { type Layout, mirror, MIRRORS, type Segment } from "../nn/parameters.ts";
 import { ops } from "../ops/mod.ts";
 import { stepSize } from "./schedule.ts";
@@ -51,25 +52,43 @@ export const gpt1Optimizer: OptimizerSettings = {
 export const trainablePages = ({ pages }: Layout): [page: string, bytes: number][] =>
   Object.entries(pages).filter(([page]) => page.startsWith("parameters/"));
 
-/** Pages to add to a store before training: gradients and both moments of every trainable page. */
-export function trainingPages(layout: Layout): Record<string, number> {
-  return Object.fromEntries(
-    trainablePages(layout).flatMap(([page, bytes]) => MIRRORS.map((kind) => [mirror(page, kind), bytes])),
+/** Pages to add to a store before training: gradients and both moments of every trainable page, and a scaled loss's own. */
+export function trainingPages(layout: Layout, scaled = false): Record<string, number> {
+  const mirrors = trainablePages(layout).flatMap(([page, bytes]) =>
+    MIRRORS.map((kind) => [mirror(page, kind), bytes])
   );
+  return { ...Object.fromEntries(mirrors), ...(scaled ? lossScalePage : {}) };
 }
 
-/** Norm, clip, update, zero. Input: `groups` (G,4), from `stepBlock`. Output: `squaredNorm` (1), before clipping. */
-export function updatePlan(layout: Layout, settings: OptimizerSettings): Plan {
+const GROWTH_INTERVAL = 2000; // good updates before the scale of the loss is doubled
+
+/**
+ * Norm, clip, update, zero. Input: `groups` (G,4), from `stepBlock`. Output: `squaredNorm` (1), before clipping. With
+ * `scaled`, gradients are those of a scaled loss; the output `lossScale` (1) is the scale they have, and the next one is
+ * the state's.
+ */
+export function updatePlan(layout: Layout, settings: OptimizerSettings, scaled = false): Plan {
   const graph = new Graph("update"), { beta1, beta2, epsilon, maxNorm } = settings;
-  const groups = graph.input("groups", [settings.groups.length, 4], "f32");
+  let groups = graph.input("groups", [settings.groups.length, 4], "f32");
   const pages = trainablePages(layout).map(([page, bytes]) => {
     const whole = (name: string) => graph.state(name, [bytes / BYTES]);
     const [gradients, moment1, moment2] = MIRRORS.map((kind) => whole(mirror(page, kind)));
     return { page, states: [whole(page), gradients, moment1, moment2] };
   });
-  const squaredNorm = pages
+  let squaredNorm = pages
     .map(({ page, states }) => graph.scope(page, () => graph.apply(ops.sumSquares, [states[1]])[0]))
     .reduce((sum, part) => graph.apply(ops.add, [sum, part])[0]);
+  const outputs: Record<string, Value> = {};
+  if (scaled) {
+    const { scale, streak } = lossScale(graph);
+    const unscaled = graph.apply(ops.unscale, [squaredNorm, groups, scale, streak], {
+      interval: GROWTH_INTERVAL,
+    });
+    [squaredNorm, groups] = unscaled;
+    graph.assign(scale, unscaled[2]);
+    graph.assign(streak, unscaled[3]);
+    outputs.lossScale = scale;
+  }
   for (const { page, states } of pages) {
     graph.scope(page, () => {
       const table = layout.segments.filter(({ place }) => place.page === page).flatMap((segment) => {
@@ -86,7 +105,7 @@ export function updatePlan(layout: Layout, settings: OptimizerSettings): Plan {
       states.forEach((state, i) => graph.assign(state, updated[i]));
     });
   }
-  return plan(graph, { squaredNorm });
+  return plan(graph, { squaredNorm, ...outputs });
 }
 
 /** The step block of update `n` (from 1) at a learning rate: a row for each group. */
@@ -99,6 +118,6 @@ export function stepBlock(
     stepSize(rate * rateFactor, n, beta1, beta2),
     decay,
     Number(active),
-    0,
+    1,
   ]));
 }

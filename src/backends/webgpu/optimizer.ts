@@ -77,7 +77,7 @@ const STEP = `let e = i32(p.start + i);
   if (rates[row + 2u] == 0.0) { return; }
   var clip = 1.0;
   if (p.maxNorm > 0.0) { clip = p.maxNorm / max(sqrt(squared[0]), p.maxNorm); }
-  let slope = d * clip;
+  let slope = d * (clip * rates[row + 3u]);
   let first = p.beta1 * m[i] + p.rest1 * slope;
   let second = p.beta2 * v[i] + p.rest2 * slope * slope;
   m[i] = first;
@@ -109,5 +109,30 @@ const adam: Kernel = (
     },
   }, limits);
 
+const unscale: Kernel = ({ dims: [G, interval] }) => [{
+  name: "unscale",
+  tensors: [
+    read("squared", 0),
+    read("groups", 1),
+    write("norm", 2),
+    write("block", 3),
+    write("scale", 4),
+    write("streak", 5),
+  ],
+  sizes: { G, interval },
+  code: `@compute @workgroup_size(1) fn main() {
+  let by = scale[0];
+  var good = streak[0] + 1.0;
+  if ((bitcast<u32>(squared[0]) & 0x7f800000u) == 0x7f800000u) { good = 0.0; }
+  let grows = good >= f32(p.interval);
+  norm[0] = squared[0] / by / by;
+  for (var i = 0u; i < 4u * p.G; i++) { block[i] = groups[i] / select(1.0, by, i % 4u == 3u); }
+  streak[0] = select(good, 0.0, grows);
+  if (good == 0.0) { scale[0] = max(by / 2.0, 1.0); } else if (grows) { scale[0] = min(2.0 * by, 16777216.0); }
+}`,
+  workgroups: [1, 1, 1],
+  work: 8 * G,
+}];
+
 /** The family of src/ops/optimizer.ts. */
-export const optimizer = { sumSquares, adam } satisfies Record<keyof typeof family, Kernel>;
+export const optimizer = { sumSquares, adam, unscale } satisfies Record<keyof typeof family, Kernel>;
