@@ -33,6 +33,9 @@ const ARGUMENTS: Partial<Record<OpName, readonly number[]>> = {
   linearCrossEntropyTrain: [0, 1, 5],
 };
 
+/** Ops that have to do with halves. */
+export const opsWithHalves: readonly string[] = Object.keys(ARGUMENTS);
+
 const NONE: readonly number[] = [];
 
 /**
