@@ -4,7 +4,7 @@
 import type { Plan } from "../../graph/plan.ts";
 import type { Loaded, PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { Device, Program, Store } from "../backend.ts";
-import { findGpu } from "./adapter.ts";
+import { adapterName, findGpu, isSoftware } from "./adapter.ts";
 import type { GpuLimits } from "./kernel.ts";
 import { gpuBytes } from "./launches.ts";
 import { Memory } from "./memory.ts";
@@ -54,9 +54,7 @@ export async function openWebGpu(
     requiredFeatures: features as GPUFeatureName[],
     requiredLimits: portable ? {} : Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
-  const { vendor, architecture, description } = adapter.info;
-  const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
-  return new WebGpuDevice(device, name, maxBytes, bindingBytes, poison);
+  return new WebGpuDevice(device, adapterName(adapter.info), maxBytes, bindingBytes, poison);
 }
 
 class WebGpuDevice implements Device {
@@ -83,11 +81,10 @@ class WebGpuDevice implements Device {
       subgroups: gpu.features.has("subgroups" as GPUFeatureName),
     };
     this.description = `WebGPU on ${name}`;
-    const software = /llvmpipe|lavapipe|swiftshader/i.test(name);
     this.#shared = {
       memory: this.#memory,
       pipelines: new Pipelines(gpu),
-      queue: new Queue(this.#memory, software),
+      queue: new Queue(this.#memory, isSoftware(name)),
       limits,
     };
   }
