@@ -16,6 +16,7 @@ import { generateTokens } from "../src/train/generate.ts";
 import { train } from "../src/train/trainer.ts";
 import { gpt1Optimizer } from "../src/train/update.ts";
 import { median } from "./measure.ts";
+import { benchCrossing } from "./webgpu_crossing.ts";
 import { gpuPeak } from "./webgpu_peak.ts";
 import { allSizes, type Size, tokensFor, trainingFlops } from "./sizes.ts";
 
@@ -179,4 +180,5 @@ export async function* benchGpu(
   yield* benchProducts(device, peak.flops, quick);
   yield* benchAttention(device, peak.flops, quick);
   for (const size of allSizes(quick)) yield* benchSize(device, size, peak.flops, quick);
+  yield* benchCrossing(device, { quick, remark });
 }

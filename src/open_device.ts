@@ -1,12 +1,14 @@
 // Opening a device by name: the one place in the library that knows all backends. There is no silent fallback: what was
-// asked for by name is what opens, or an error says why not.
+// asked for by name is what opens, or an error says why not. How `auto` chooses is in open_auto.ts and choose_device.ts.
 
 import type { Device } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
 import { openWasm } from "./backends/wasm/device.ts";
 import { openWebGpu } from "./backends/webgpu/device.ts";
+import type { Plan } from "./graph/plan.ts";
+import { openAuto } from "./open_auto.ts";
 
-/** Devices by name; `auto` is `wasm`: which models run faster on a GPU has not been measured on one yet. */
+/** Devices by name; `auto` is `wasm` or `webgpu`, whichever `plan` is expected to run faster on. */
 export const deviceNames = ["auto", "wasm", "webgpu", "reference"] as const;
 
 /** The name of a device. */
@@ -20,6 +22,14 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Most bytes of memory to use; on WASM 4 GiB, all that it can have, unless given. */
   readonly maxBytes?: number;
+  /**
+   * What will run most, for `auto` to choose by: of a training the plans of the gradient and of the update, of a generation
+   * the continuation. `auto` is `wasm` without it. Where there is a GPU, both devices are measured for a moment, so the
+   * choice may differ from one day to another where they are close.
+   */
+  readonly plan?: Plan | readonly Plan[];
+  /** Is told once what `auto` chose and why: "WASM, there is no GPU adapter". */
+  readonly onChoice?: (text: string) => void;
 }
 
 /**
@@ -31,10 +41,21 @@ export interface DeviceOptions {
  * using device = await openDevice();
  * console.log(device.description);
  * ```
+ *
+ * @example A device for what will run on it, with the reason.
+ * ```ts
+ * import { configure, gpt1Plans, openDevice } from "@foreword/foreword";
+ * const config = configure("nano", 500), plan = gpt1Plans(config).continuation(1);
+ * using device = await openDevice({ plan, onChoice: (text) => console.log(text) });
+ * console.log(device.kind);
+ * ```
  */
-export async function openDevice({ device = "auto", ...options }: DeviceOptions = {}): Promise<Device> {
+export async function openDevice(
+  { device = "auto", plan = [], onChoice, ...options }: DeviceOptions = {},
+): Promise<Device> {
   switch (device) {
     case "auto":
+      return await openAuto({ ...options, plans: [plan].flat(), ...(onChoice ? { onChoice } : {}) });
     case "wasm":
       return await openWasm(options);
     case "webgpu":

@@ -243,3 +243,27 @@ Deno.test("info tells what a preset costs and what a run holds", async () => {
   assertEquals(run.checkpoints, [{ name: "step-00000010", step: 10, best: true, last: true }]);
   assert(preset.bytes.total > 16 * preset.parameters, "parameters, gradients, two moments, temporaries");
 });
+
+Deno.test("auto says once what it took and why; a device that was named is not remarked on", async () => {
+  await classifier();
+  const line = /^auto: (?:WASM|WebGPU on [^,]+), .+$/gm;
+  const commands = [
+    ["info --model nano"],
+    ["generate --model base --max-tokens 2 --prompt", "she lived"],
+    ["evaluate --model base --corpus valid.txt"],
+    ["evaluate --model classifier --data test.tsv"],
+    ["predict --model classifier --text", "she was glad"],
+    [`${FINETUNE} --model base --out announced`],
+  ] as const;
+  for (const [command, ...rest] of commands) {
+    const { code, stderr } = await place.foreword(command, ...rest, "--threads", "1");
+    assertEquals(code, 0, stderr);
+    assertEquals(stderr.match(line)?.length, 1, `${command}: ${stderr}`);
+  }
+  const named = await place.foreword("info --model nano --device wasm");
+  assertEquals([named.code, named.stderr], [0, ""]);
+  const looked = await place.foreword("inspect --model base --text", "she lived");
+  assertMatch(looked.stderr, /^auto: WASM, a single run is not worth choosing for$/m);
+  const resumed = await place.foreword(`${RUN} --out base --resume`);
+  assertMatch(resumed.stderr, /^auto: (WASM|WebGPU), which the run was on so far$/m);
+});

@@ -190,7 +190,7 @@ async function fails(message: RegExp, line: string): Promise<void> {
   assertEquals([code, stdout], [1, ""], stderr);
   const said = stderr.replace("(add --help for the flags)\n", "").trimEnd().split("\n");
   assertMatch(said.at(-1)!, message);
-  assert(said.slice(0, -1).every((line) => line.startsWith("note: ")), stderr);
+  assert(said.slice(0, -1).every((line) => /^(note|auto): /.test(line)), stderr);
 }
 
 Deno.test("flags that do not go together are refused with a sentence", async () => {

@@ -2,6 +2,7 @@
 // declared in commands/finetune.ts; what fine-tuning means is src/tasks/fine_tune.ts.
 
 import type { Device } from "../backends/backend.ts";
+import type { Plan } from "../graph/plan.ts";
 import { Random } from "../core/random.ts";
 import { NotFound } from "../core/storage.ts";
 import { type Gpt1Config, withDropout } from "../models/gpt1.ts";
@@ -32,7 +33,7 @@ import { prepareFile } from "./prepare_file.ts";
 import { baseValues, beginRun, readRun, resumePoint, runTokenizer } from "./run_folder.ts";
 import { readData, readUnlabelled, type TaskData, taskData, type TaskFlags } from "./task_data.ts";
 import { answerOf, writePredictions } from "./task_results.ts";
-import { follow, requireMemory, type TrainingFlags } from "./training.ts";
+import { follow, requireMemory, stepPlans, type TrainingFlags } from "./training.ts";
 import { type TuningFlags, tuningOf } from "./tuning.ts";
 
 /** Flags of a fine-tuning. */
@@ -186,14 +187,9 @@ function pathOf({ dataset }: TaskData, flags: FineTuneFlags, split: Split): stri
   return file ?? null;
 }
 
-/** Trains once on a device, and leaves a run folder with its best epoch and, for test examples, what it predicts of them. */
-export async function fineTuneOnce(
-  device: Device,
-  { data, config, tokenizer, examples, sequences }: Training,
-  flags: FineTuneFlags,
-  signal: AbortSignal,
-): Promise<Outcome> {
-  const { task } = data, { out, seed, limit } = flags;
+// The examples of a training's splits as sequences, each made when first asked for.
+function sequencesOf({ data, config, tokenizer, examples, sequences }: Training, flags: FineTuneFlags) {
+  const { task } = data, { seed, limit } = flags;
   const chosen = chosenFrom(examples.train, limit, seed);
   const labels = labelsOf(task, task.head === "scale" ? examples.train : chosen, data.scale);
   const target = classifierConfig(config), preparation = { task, config: target, tokenizer, labels };
@@ -204,11 +200,34 @@ export async function fineTuneOnce(
     sequences.set(key, known);
     return known;
   };
-  const ready = {
-    train: prepared("train", chosen),
-    dev: prepared("dev", examples.dev),
-    test: examples.test && prepared("test", examples.test),
+  return {
+    target,
+    labels,
+    train: () => prepared("train", chosen),
+    dev: () => prepared("dev", examples.dev),
+    test: () => examples.test && prepared("test", examples.test),
   };
+}
+
+/** The plans of an update on a training's longest examples. */
+export function plansOfTraining(training: Training, flags: FineTuneFlags): Plan[] {
+  const { target, labels, train } = sequencesOf(training, flags), examples = train();
+  const { head } = problemOf(training.data.task, labels, examples),
+    settings = settingsOf(flags, training.data);
+  const plans = gpt1Plans(target, { classifier: head.outputs });
+  return stepPlans(plans, fineTuneSource(target, examples, head, settings).largestRun, flags);
+}
+
+/** Trains once on a device, and leaves a run folder with its best epoch and, for test examples, what it predicts of them. */
+export async function fineTuneOnce(
+  device: Device,
+  training: Training,
+  flags: FineTuneFlags,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { data, config, tokenizer } = training, { task } = data, { out } = flags;
+  const { target, labels, train, dev, test } = sequencesOf(training, flags);
+  const ready = { train: train(), dev: dev(), test: test() };
   const settings = settingsOf(flags, data);
   const begun = await beginRun(
     out,

@@ -4,8 +4,10 @@
 import process from "node:process";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Device } from "../backends/backend.ts";
+import type { Plan } from "../graph/plan.ts";
 import { folder } from "../platform/fs.ts";
 import { type DeviceName, deviceNames, openDevice } from "../open_device.ts";
+import type { Checkpoint } from "../train/checkpoint_folder.ts";
 
 /** Files of this machine; paths in flags are relative to the working folder. */
 export const disk = folder(".");
@@ -34,7 +36,16 @@ export function deviceFlags(command: Command): Command {
   return command
     .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
     .option("--memory <mib>", "most MiB of memory to use; 4096, all that WASM has, unless given", whole(1))
-    .addOption(new Option("--device <name>", "where to compute").choices([...deviceNames]).default("auto"));
+    .addOption(deviceOption());
+}
+
+/** The flag that names a device. */
+export function deviceOption(): Option {
+  return new Option(
+    "--device <name>",
+    "where to compute; auto takes what is expected to be faster, and says why",
+  )
+    .choices([...deviceNames]).default("auto");
 }
 
 /** A parser of whole numbers of at least `least`. */
@@ -61,16 +72,39 @@ export function real(least: number, most = Infinity): (text: string) => number {
   };
 }
 
-/** Opens the device that the flags ask for. */
-export function deviceOf(
-  { device, threads, memory }: Pick<CommonFlags, "device" | "threads" | "memory">,
+/**
+ * Opens the device that the flags ask for. Where they leave it open, it is the one that a resumed run was on, so that its
+ * numbers stay the same, else the faster one for the plans that will run most, or WASM for the reason that is given in
+ * their place; stderr says which and why.
+ */
+export async function deviceOf(
+  { device: name, threads, memory }: Pick<CommonFlags, "device" | "threads" | "memory">,
+  plans: string | (() => readonly Plan[] | Promise<readonly Plan[]>),
+  resumed: Checkpoint | null = null,
 ): Promise<Device> {
-  return openDevice({
-    device,
+  const options = {
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { maxBytes: memory * 2 ** 20 }),
-  });
+  };
+  if (name !== "auto") return await openDevice({ ...options, device: name });
+  const before = resumed && deviceBefore(resumed);
+  if (before) {
+    say(`auto: ${before === "wasm" ? "WASM" : "WebGPU"}, which the run was on so far`);
+    return await openDevice({ ...options, device: before });
+  }
+  if (typeof plans === "string") {
+    say(`auto: WASM, ${plans}`);
+    return await openDevice({ ...options, device: "wasm" });
+  }
+  // Deno turns to OpenGL where there is nothing else, whose drivers may take a minute to compile a kernel.
+  process.env.DENO_WEBGPU_BACKEND ??= "vulkan,metal,dx12";
+  return await openDevice({ ...options, plan: await plans(), onChoice: (text) => say(`auto: ${text}`) });
 }
+
+const deviceBefore = ({ info }: Checkpoint): DeviceName | null => {
+  const [, name] = /^(WASM|WebGPU) /.exec(String((info as { device?: string } | null)?.device)) ?? [];
+  return name === undefined ? null : name === "WASM" ? "wasm" : "webgpu";
+};
 
 /** Prints a result: as JSON if asked for, else as the text. */
 export function print({ json }: { readonly json?: boolean }, result: object, text: string): void {

@@ -5,6 +5,8 @@ import type { Device } from "../backends/backend.ts";
 import { NotFound } from "../core/storage.ts";
 import type { Gpt1Config } from "../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues } from "../models/gpt1_model.ts";
+import { gpt1Plans, type Gpt1Run } from "../models/gpt1_plans.ts";
+import type { ModelPlans } from "../nn/model.ts";
 import { merged, valuesFrom } from "../tasks/gpt1_adapters.ts";
 import { outputsOf, taskNamed } from "../tasks/task.ts";
 import { type AnyTokenizer, openTokenizer, saveTokenizer } from "../text/open_tokenizer.ts";
@@ -159,13 +161,28 @@ export interface OpenRun {
 }
 
 /** Opens a run's best checkpoint, or its last one if it was never validated. */
-export async function openRun(device: Device, run: string, which?: string): Promise<OpenRun> {
-  const config = await readRun(run), tokenizer = await runTokenizer(run, config);
+export async function openRun(
+  device: Device,
+  run: string,
+  which?: string,
+  read?: Pick<OpenRun, "config" | "tokenizer">,
+): Promise<OpenRun> {
+  const { config, tokenizer } = read ?? await readWithTokenizer(run);
   const checkpoint = await chooseCheckpoint(run, which);
   const values = await parameterReader(disk, checkpoint);
   const model = await createGpt1(device, config.model, { classifier: classifierOf(config), values });
   return { config, tokenizer, model, checkpoint };
 }
+
+/** What a run is and reads, without its parameters. */
+export async function readWithTokenizer(run: string): Promise<Pick<OpenRun, "config" | "tokenizer">> {
+  const config = await readRun(run);
+  return { config, tokenizer: await runTokenizer(run, config) };
+}
+
+/** The plans of a run's model, before there is one on a device. */
+export const plansOf = (config: RunConfig): ModelPlans<Gpt1Run> =>
+  gpt1Plans(config.model, { classifier: classifierOf(config) });
 
 /** The parameters of a run's checkpoint for another model to start from, with what was trained beside them merged. */
 export async function baseValues(run: string, which?: string): Promise<ParameterValues> {

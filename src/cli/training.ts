@@ -3,6 +3,7 @@
 
 import { type Command, Option } from "commander";
 import type { Device } from "../backends/backend.ts";
+import type { Plan } from "../graph/plan.ts";
 import { DROPOUT } from "../models/gpt1.ts";
 import type { ModelPlans } from "../nn/model.ts";
 import { type Recompute, recomputeNames } from "../nn/recompute.ts";
@@ -11,7 +12,7 @@ import { trainingProgress } from "./progress.ts";
 import { requireRoom, showBytes } from "../train/memory.ts";
 import { NonFiniteLoss } from "../train/trainer.ts";
 import { type Run, type RunEvent, trainRun } from "../train/run.ts";
-import { gpt1Optimizer } from "../train/update.ts";
+import { gpt1Optimizer, updatePlan } from "../train/update.ts";
 
 /** Flags of every command that trains. */
 export interface TrainingFlags extends CommonFlags {
@@ -39,6 +40,15 @@ export function trainingFlags(command: Command): Command {
       "--resume [checkpoint]",
       "go on where the run in --out stopped, or from the named checkpoint; starts it if there is none",
     );
+}
+
+/** The plans of a training step. */
+export function stepPlans<R>(
+  plans: ModelPlans<R>,
+  run: R,
+  { clip, recompute }: Pick<TrainingFlags, "clip" | "recompute">,
+): Plan[] {
+  return [plans.gradient(run, recompute), updatePlan(plans.layout, { ...gpt1Optimizer, maxNorm: clip })];
 }
 
 /**

@@ -1,6 +1,6 @@
 // Where WebGPU comes from: what the runtime offers (Deno, browsers), else Dawn, which Node has as the optional package
 // `webgpu`. Its module is named at run time only, so that bundlers leave it alone and a bundle without it still loads. No
-// global is set. Which adapter is taken, and with what limits, is in device.ts.
+// global is set. What an adapter is called is said here too; which one is taken, and with what limits, is in device.ts.
 
 interface Dawn {
   create(options: readonly string[]): GPU;
@@ -22,6 +22,13 @@ export async function findGpu(): Promise<GPU | undefined> {
   if (navigator?.gpu) return navigator.gpu;
   return process?.getBuiltinModule ? await (dawn ??= startDawn("webgpu")) : undefined;
 }
+
+/** What an adapter is called, for people. */
+export const adapterName = ({ vendor, architecture, description }: GPUAdapterInfo): string =>
+  description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
+
+/** Whether an adapter of this name is a program on the CPU. */
+export const isSoftware = (name: string): boolean => /llvmpipe|lavapipe|swiftshader|basic render/i.test(name);
 
 async function startDawn(name: string): Promise<GPU | undefined> {
   try {

@@ -4,7 +4,7 @@
 import type { Plan } from "../../graph/plan.ts";
 import type { Loaded, PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { Device, Precision, Program, Store } from "../backend.ts";
-import { findGpu } from "./adapter.ts";
+import { adapterName, findGpu, isSoftware } from "./adapter.ts";
 import type { GpuLimits } from "./kernel.ts";
 import { gpuBytes } from "./launches.ts";
 import { Memory } from "./memory.ts";
@@ -67,9 +67,13 @@ export async function openWebGpu(
     requiredFeatures: features as GPUFeatureName[],
     requiredLimits: portable ? {} : Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
-  const { vendor, architecture, description } = adapter.info;
-  const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
-  return new WebGpuDevice(device, { name, precision, maxBytes, bindingBytes, poison });
+  return new WebGpuDevice(device, {
+    name: adapterName(adapter.info),
+    precision,
+    maxBytes,
+    bindingBytes,
+    poison,
+  });
 }
 
 class WebGpuDevice implements Device {
@@ -101,11 +105,10 @@ class WebGpuDevice implements Device {
       subgroups: gpu.features.has("subgroups" as GPUFeatureName),
     };
     this.description = `WebGPU on ${name}${precision === "f16" ? " in half precision" : ""}`;
-    const software = /llvmpipe|lavapipe|swiftshader/i.test(name);
     this.#shared = {
       memory: this.#memory,
       pipelines: new Pipelines(gpu),
-      queue: new Queue(this.#memory, software),
+      queue: new Queue(this.#memory, isSoftware(name)),
       limits,
     };
   }

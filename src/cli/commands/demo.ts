@@ -2,12 +2,13 @@
 // GPT-1 pre-trained on it; then the same few labels learned by that model and by one from scratch, each with its best of
 // three learning rates on dev. Everything that is shown was measured in this run.
 
-import { type Command, Option } from "commander";
+import type { Command } from "commander";
 import { memoryStorage } from "../../core/memory_storage.ts";
 import type { Device } from "../../backends/backend.ts";
 import { configure, DROPOUT, type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import type { LabelledExample } from "../../models/gpt1_feeds.ts";
+import { gpt1Plans } from "../../models/gpt1_plans.ts";
 import {
   classifierConfig,
   classifierModel,
@@ -29,11 +30,11 @@ import { gpt1Optimizer } from "../../train/update.ts";
 import { FEELINGS } from "../demo/lexicon.ts";
 import { best, type FinetuningArm, report, type ReportData } from "../demo/report.ts";
 import { labelled, prompts, stories } from "../demo/stories.ts";
-import { deviceOf, disk, interruptSignal, print, say, UsageError, whole } from "../io.ts";
+import { deviceOf, deviceOption, disk, interruptSignal, print, say, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
 import { beginRun, type RunConfig } from "../run_folder.ts";
-import { follow } from "../training.ts";
-import { type DeviceName, deviceNames } from "../../open_device.ts";
+import { follow, stepPlans } from "../training.ts";
+import type { DeviceName } from "../../open_device.ts";
 
 interface Flags {
   readonly out: string;
@@ -68,7 +69,7 @@ export function addDemo(program: Command): void {
     .option("--json <file>", "also write the figures to this file")
     .option("--seed <n>", "seed of everything random", whole(0), 1)
     .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
-    .addOption(new Option("--device <name>", "where to compute").choices([...deviceNames]).default("auto"))
+    .addOption(deviceOption())
     .option("--steps <n>", "updates of pre-training", whole(10), 1000)
     .action(demo);
 }
@@ -76,7 +77,11 @@ export function addDemo(program: Command): void {
 async function demo(flags: Flags): Promise<void> {
   const began = performance.now(), signal = interruptSignal(), { out, seed } = flags;
   await clear(out);
-  using device = await deviceOf(flags);
+  const usual = { batch: PRETRAIN.batch, length: SIZE.context, language: true };
+  using device = await deviceOf(
+    flags,
+    () => stepPlans(gpt1Plans(configure(SIZE, VOCABULARY)), usual, { clip: 1, recompute: "none" }),
+  );
   say(`Foreword demo on ${device.description}`);
   const world = await makeWorld(seed);
   const config = configure(SIZE, world.tokenizer.size, { rate: 0 });

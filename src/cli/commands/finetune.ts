@@ -11,10 +11,12 @@ import {
   type FineTuneFlags,
   fineTuneOnce,
   type Outcome,
+  plansOfTraining,
   prepareTraining,
   type Training,
 } from "../fine_tuning.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
+import { resumePoint } from "../run_folder.ts";
 import { taskFlags } from "../task_data.ts";
 import { showMetric, showScore, showSummary } from "../task_results.ts";
 import { trainingFlags } from "../training.ts";
@@ -97,8 +99,12 @@ function seeds(text: string): number[] {
 
 async function finetune(flags: Flags): Promise<void> {
   const signal = interruptSignal();
-  const training = await prepareTraining(flags);
-  using device = await deviceOf(flags);
+  const training = await prepareTraining(flags), [first = flags] = flagsOfSeeds(flags);
+  using device = await deviceOf(
+    flags,
+    () => plansOfTraining(training, first),
+    first.resume === undefined ? null : await resumePoint(first.out, first.resume),
+  );
   if (flags.seeds === undefined) {
     const outcome = await fineTuneOnce(device, training, flags, signal), { task } = training.data;
     const { best, majority } = outcome;
@@ -112,28 +118,30 @@ async function finetune(flags: Flags): Promise<void> {
     );
     return;
   }
-  await severalSeeds(device, training, flags, flags.seeds, signal);
+  await severalSeeds(device, training, flags, signal);
 }
+
+// A training for each seed, each in a folder of its own.
+const flagsOfSeeds = (flags: Flags): Flags[] =>
+  (flags.seeds ?? []).map((seed) => ({ ...flags, seed, out: `${flags.out}/seed-${seed}` }));
 
 const resultOf = ({ best, ...outcome }: Outcome): object => ({ ...outcome, ...best });
 
-// A training for each seed, each in a folder of its own, so that --resume goes on where the last one stopped.
+// One after another, so that --resume goes on where the last one stopped.
 async function severalSeeds(
   device: Device,
   training: Training,
   flags: Flags,
-  list: readonly number[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { out } = flags, { task } = training.data;
+  const { out, seeds } = flags, { task } = training.data;
   if (await disk.stat(`${out}/config.json`)) {
     throw new UsageError(`${out} already holds a run: choose another --out for several seeds`);
   }
   const existed = await disk.stat(out) !== null, outcomes: Outcome[] = [];
   try {
-    for (const seed of list) {
-      say(`seed ${seed}`);
-      const own = { ...flags, seed, out: `${out}/seed-${seed}` };
+    for (const own of flagsOfSeeds(flags)) {
+      say(`seed ${own.seed}`);
       outcomes.push(await fineTuneOnce(device, training, own, signal));
     }
   } catch (error) {
@@ -144,12 +152,12 @@ async function severalSeeds(
   const summaries = Object.fromEntries(
     task.metrics.map((name) => [name, summary(scores.map((score) => score[name]!))] as const),
   );
-  const result = { out, seeds: list, summaries, runs: outcomes.map(resultOf) };
+  const result = { out, seeds, summaries, runs: outcomes.map(resultOf) };
   await disk.write(`${out}/seeds.json`, [new TextEncoder().encode(`${JSON.stringify(result, null, 2)}\n`)]);
   const lines = task.metrics.map((name) => showSummary(name, summaries[name]));
   print(
     flags,
     result,
-    [`${out}: ${outcomes[0].best.test ? "test" : "dev"}, ${list.length} seeds`, ...lines].join("\n  "),
+    [`${out}: ${outcomes[0].best.test ? "test" : "dev"}, ${outcomes.length} seeds`, ...lines].join("\n  "),
   );
 }

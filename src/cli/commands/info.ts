@@ -1,17 +1,15 @@
 // `foreword info`: what a model costs before you start, or what a run folder holds. Bytes come from the plan that would
-// run; the time is an estimate from the device's measured speed.
+// run, and so does the time: an estimate from the device's measured speed.
 
 import { type Command, Option } from "commander";
-import type { Device } from "../../backends/backend.ts";
-import { Graph } from "../../graph/graph.ts";
-import { plan } from "../../graph/plan.ts";
 import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
 import { dispatches } from "../../backends/webgpu/launches.ts";
+import { costOf, predicted } from "../../choose_device.ts";
+import { measureSpeed } from "../../measure_device.ts";
 import { gpt1Plans, type Gpt1Run } from "../../models/gpt1_plans.ts";
 import type { ModelPlans } from "../../nn/model.ts";
 import { parameterCount } from "../../nn/parameters.ts";
 import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
-import { project } from "../../nn/layers.ts";
 import { listCheckpoints } from "../../train/checkpoint_folder.ts";
 import { showBytes, trainingBytes } from "../../train/memory.ts";
 import { gpt1Optimizer, updatePlan } from "../../train/update.ts";
@@ -84,14 +82,15 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
   const { batch, recompute } = flags,
     plans = gpt1Plans(config),
     parameters = parameterCount(parameterSpecs(config));
-  using device = await deviceOf(flags);
   const run = { batch, length: config.context, language: true };
+  const step = [plans.gradient(run, recompute), updatePlan(plans.layout, gpt1Optimizer)];
+  using device = await deviceOf(flags, () => step);
   const bytes = trainingBytes(plans, run, {
     optimizer: gpt1Optimizer,
     recompute,
     planned: (what) => device.planned(what),
   });
-  const seconds = flopsOfStep(config, batch) / await flopRate(device), tokens = batch * config.context;
+  const seconds = predicted(await measureSpeed(device), costOf(step)), tokens = batch * config.context;
   const counts = device.kind === "webgpu" ? dispatchCounts(plans, run, recompute) : null;
   print(
     flags,
@@ -149,32 +148,3 @@ const describe = (
   ...(lora ? [`adapters     rank ${lora.rank}, alpha ${lora.alpha}, on ${lora.targets.join(", ")}`] : []),
   ...(frozenLayers === undefined ? [] : [`frozen       the table and the ${frozenLayers} lowest blocks`]),
 ];
-
-// Floating-point operations of one training step: products of the blocks or the LSTM and of the vocabulary, and attention.
-function flopsOfStep(config: Gpt1Config, B: number): number {
-  const { layers: L, channels: C, context: T, vocabSize: V, lstm } = config, U = lstm?.units ?? 0;
-  return 6 * (12 * L * C * C + 4 * U * U + 5 * U * C + V * C) * B * T + 12 * L * C * T * B * T;
-}
-
-// What a training step reaches of the rate of one large product; measured on steps of several sizes.
-const SHARE = 0.75;
-
-// Operations a second that a training step can count on, from a short timed product.
-async function flopRate(device: Device): Promise<number> {
-  const [m, n, k] = device.kind === "reference" ? [16, 16, 16] : [480, 768, 768];
-  const graph = new Graph("speed"), x = graph.input("x", [m, k], "f32");
-  const program = device.load(
-    plan(graph, { y: project(x, graph.state("w", [n, k])) }),
-    device.createStore({ w: n * k * 4 }),
-  );
-  const feeds = { x: new Float32Array(m * k) };
-  await program.run(feeds);
-  let best = Infinity;
-  for (let i = 0; i < 5; i++) {
-    const began = performance.now();
-    await program.run(feeds);
-    best = Math.min(best, performance.now() - began);
-  }
-  program.free();
-  return SHARE * 2 * m * n * k / (best / 1000);
-}

@@ -40,7 +40,7 @@ async function inspectText(flags: Flags): Promise<void> {
   if (flags.out !== undefined && await disk.stat(flags.out)) {
     throw new UsageError(`${flags.out} already exists: choose another --out`);
   }
-  using device = await deviceOf(flags);
+  using device = await deviceOf(flags, "a single run is not worth choosing for");
   const run = await openRun(device, flags.model, flags.checkpoint);
   using model = run.model;
   const { config } = model, most = Math.min(flags.maxTokens, config.context);

@@ -19,7 +19,14 @@ import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architectu
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
 import { baseValues, beginRun, readRun, resumePoint, type RunConfig, runTokenizer } from "../run_folder.ts";
 import { type NamedProblem, readProblem, zeroShotObserver } from "../zero_shot.ts";
-import { follow, type Outcome, requireMemory, type TrainingFlags, trainingFlags } from "../training.ts";
+import {
+  follow,
+  type Outcome,
+  requireMemory,
+  stepPlans,
+  type TrainingFlags,
+  trainingFlags,
+} from "../training.ts";
 
 /** Flags of a pre-training. */
 export interface PretrainFlags extends TrainingFlags, ArchitectureFlags {
@@ -166,16 +173,17 @@ async function trainFrom(
   const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal);
   const resumed = await resumePoint(out, flags.resume ?? false);
   const values = resumed ? await parameterReader(disk, resumed) : initial;
-  using device = await deviceOf(flags);
-  say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
   const source = pretrainingSource(config, train, {
     batch: flags.batch,
     accumulate: flags.accumulate,
     seed: flags.seed,
   });
+  const plans = gpt1Plans(config);
+  using device = await deviceOf(flags, () => stepPlans(plans, source.largestRun, flags), resumed);
+  say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
   requireMemory(
     device,
-    gpt1Plans(config),
+    plans,
     source.largestRun,
     flags,
     (batch, parts) => `--batch ${batch} --accumulate ${parts * flags.accumulate}`,

@@ -2,7 +2,8 @@
 // one run or for an ensemble, whose probabilities are averaged. `evaluate --corpus` and `generate` are in use.ts.
 
 import type { LabelledExample } from "../../models/gpt1_feeds.ts";
-import type { ClassifierHead } from "../../models/gpt1_plans.ts";
+import { type ClassifierHead, sequencesOfExample } from "../../models/gpt1_plans.ts";
+import { bucketLength } from "../../tasks/examples.ts";
 import { classify, ensemble, type Prediction } from "../../tasks/predict.ts";
 import { confusion } from "../../tasks/metrics.ts";
 import { intervalsOf, scoreOf } from "../../tasks/score.ts";
@@ -11,7 +12,7 @@ import { type Example, headOf, type Task, taskNamed } from "../../tasks/task.ts"
 import { documents } from "../../text/corpus.ts";
 import { type CommonFlags, deviceOf, disk, interruptSignal, print, UsageError } from "../io.ts";
 import { prepareFile } from "../prepare_file.ts";
-import { openRun, readRun, type RunConfig } from "../run_folder.ts";
+import { openRun, plansOf, readRun, readWithTokenizer, type RunConfig } from "../run_folder.ts";
 import { type ColumnFlags, type DataConfig, dataOfRun, readData, readUnlabelled } from "../task_data.ts";
 import { answerOf, showMetric, showScore, writePredictions } from "../task_results.ts";
 
@@ -135,6 +136,8 @@ async function predictionsOf(
   return { ...await answersOf(flags, run, flags.textFile ?? "--text", examples), texts };
 }
 
+const BATCH = 32; // examples at a time
+
 // Opens the runs one after another, so that memory holds one.
 async function answersOf(
   flags: ScoringFlags,
@@ -142,9 +145,18 @@ async function answersOf(
   path: string,
   read: readonly Example[],
 ): Promise<Answers> {
+  const prepared = async (name: string) => {
+    const run = await readWithTokenizer(name), { config: { model: config }, tokenizer } = run;
+    const examples = prepareFile(path, { task, config, tokenizer, labels }, read);
+    return { ...run, name, examples, head: headOf(task, labels, examples) };
+  };
   const signal = interruptSignal(), all: Prediction[][] = [];
-  let examples: LabelledExample[] = [], head: ClassifierHead | null = null;
-  using device = await deviceOf(flags);
+  let last = await prepared(flags.model);
+  using device = await deviceOf(flags, () => {
+    const { config, examples, head } = last, length = bucketLength(config.model, examples);
+    const batch = BATCH * sequencesOfExample(head);
+    return [plansOf(config).scores({ batch, length, language: false, classifier: head })];
+  });
   for (const name of [flags.model, ...flags.ensemble ?? []]) {
     const other = await classifierOfRun(name);
     if (other.task.name !== task.name || `${other.labels}` !== `${labels}`) {
@@ -152,13 +164,12 @@ async function answersOf(
         `${name} was not trained for the task and labels of ${flags.model}: an ensemble shares them`,
       );
     }
-    const run = await openRun(device, name, flags.checkpoint);
-    using model = run.model;
-    examples = prepareFile(path, { task, config: model.config, tokenizer: run.tokenizer, labels }, read);
-    head = headOf(task, labels, examples);
-    all.push(await classify(model, examples, head, { signal }));
+    if (name !== last.name) last = await prepared(name);
+    using model = (await openRun(device, name, flags.checkpoint, last)).model;
+    all.push(await classify(model, last.examples, last.head, { batch: BATCH, signal }));
   }
-  return { head: head!, examples, predictions: ensemble(all, head!) };
+  const { head, examples } = last;
+  return { head, examples, predictions: ensemble(all, head) };
 }
 
 async function classifierOfRun(name: string): Promise<Classifier> {

@@ -170,7 +170,8 @@ async function runJobs(
   say(
     `${all} runs of ${jobs.length} task${jobs.length === 1 ? "" : "s"}, ${finished} of them finished before`,
   );
-  using device = await deviceOf(flags);
+  const nothing = finished === all && "nothing is left to run";
+  using device = await deviceOf(flags, nothing || (() => ready.plans(jobs[0])));
   const cells: Cell[] = [];
   for (const [i, job] of jobs.entries()) {
     cells.push(...await ready.run(device, job));

@@ -19,7 +19,7 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { openRun } from "../run_folder.ts";
+import { openRun, plansOf, readRun } from "../run_folder.ts";
 import { columnFlags } from "../task_data.ts";
 import { predict, scoreExamples, type ScoreFlags } from "./score.ts";
 
@@ -95,8 +95,9 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
     throw new UsageError("Give either --corpus or --data");
   }
   if (flags.corpus === undefined) return await scoreExamples(flags);
-  const signal = interruptSignal();
-  using device = await deviceOf(flags);
+  const signal = interruptSignal(), config = await readRun(flags.model), { context } = config.model;
+  const shape = { batch: flags.batch, length: context, language: true };
+  using device = await deviceOf(flags, () => [plansOf(config).scores(shape)]);
   const run = await openRun(device, flags.model, flags.checkpoint);
   using model = run.model;
   const ids: number[] = [];
@@ -117,7 +118,8 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
 
 async function generateText(flags: GenerateFlags): Promise<void> {
   const { prompt, json, seed, maxTokens, temperature, topK, topP, stop } = flags, signal = interruptSignal();
-  using device = await deviceOf(flags);
+  const config = await readRun(flags.model);
+  using device = await deviceOf(flags, () => [plansOf(config).continuation(1)]);
   const run = await openRun(device, flags.model, flags.checkpoint);
   using model = run.model;
   if (prompt.trim() === "") throw new UsageError("Give --prompt at least one word to continue");

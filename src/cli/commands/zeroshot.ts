@@ -16,7 +16,7 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { openRun, readRun, runTokenizer } from "../run_folder.ts";
+import { openRun, plansOf, readRun, runTokenizer } from "../run_folder.ts";
 import { columnFlags } from "../task_data.ts";
 import {
   type NamedProblem,
@@ -109,7 +109,8 @@ async function score(flags: Flags): Promise<void> {
   }
   const tokenizer = await runTokenizer(run, config), signal = interruptSignal();
   const named = await readProblem(flags, { tokenizer, context: config.model.context });
-  using device = await deviceOf(flags);
+  const { context: length } = config.model, batch = Math.max(1, Math.floor(1024 / length)); // as spans are scored
+  using device = await deviceOf(flags, () => [plansOf(config).scores({ batch, length, language: true })]);
   const results: Result[] = [];
   for (const name of names) {
     const opened = await openRun(device, run, name);

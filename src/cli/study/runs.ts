@@ -3,6 +3,7 @@
 // with other settings is refused, or made again where that is asked for.
 
 import type { Device } from "../../backends/backend.ts";
+import type { Plan } from "../../graph/plan.ts";
 import { blocksOf } from "../../tasks/fine_tune.ts";
 import { sha256 } from "../../text/digest.ts";
 import { NonFiniteLoss } from "../../train/trainer.ts";
@@ -10,6 +11,7 @@ import {
   type FineTuneFlags,
   fineTuneOnce,
   type Material,
+  plansOfTraining,
   readBase,
   readMaterial,
   settingsOf,
@@ -60,6 +62,8 @@ interface Planned {
 export interface Ready {
   /** How many runs there are, and how many are finished. */
   readonly count: () => { readonly all: number; readonly finished: number };
+  /** The plans of an update of a task's first run. */
+  readonly plans: (job: Job) => Promise<Plan[]>;
   /** Runs what is missing of a task. */
   readonly run: (device: Device, job: Job) => Promise<Cell[]>;
 }
@@ -98,7 +102,43 @@ export async function prepareStudy(study: Study, jobs: readonly Job[]): Promise<
     }
     return { all, finished };
   };
-  return { count, run: (device, job) => runJob(study, device, job, plans.get(job)!, count) };
+  const trainings = new Map<Job, Trainings>();
+  const trainingsOf = (job: Job): Trainings => {
+    const known = trainings.get(job) ?? trainingsFor(study, job);
+    trainings.set(job, known);
+    return known;
+  };
+  return {
+    count,
+    plans: async (job) => {
+      const { arms: [arm], task: { learningRates: [rate], seeds: [seed] } } = job;
+      const planned = plans.get(job)!.get(arm)!(rate, seed);
+      return plansOfTraining(await trainingsOf(job)(planned, arm), planned.flags);
+    },
+    run: async (device, job) => {
+      try {
+        return await runJob(study, device, job, plans.get(job)!, trainingsOf(job), count);
+      } finally {
+        trainings.delete(job);
+      }
+    },
+  };
+}
+
+// What the runs of a task are trained on, each read when first asked for.
+type Trainings = (planned: Planned, arm: Arm) => Promise<Training>;
+
+function trainingsFor(study: Study, job: Job): Trainings {
+  const trainings = new Map<Architecture, Training>();
+  let material: Material | null = null;
+  return async (planned, { architecture }) => {
+    const known = trainings.get(architecture);
+    if (known) return known;
+    material ??= await materialOf(study, job);
+    const made = { ...material, ...await readBase(planned.flags), sequences: new Map() };
+    trainings.set(architecture, made);
+    return made;
+  };
 }
 
 type PlanOf = (rate: number, seed: number) => Planned;
@@ -108,18 +148,10 @@ async function runJob(
   device: Device,
   job: Job,
   plans: ReadonlyMap<Arm, PlanOf>,
+  trainingOf: Trainings,
   count: Ready["count"],
 ): Promise<Cell[]> {
-  const { task } = job, trainings = new Map<Architecture, Training>(), cells: Cell[] = [];
-  let material: Material | null = null;
-  const trainingOf = async (planned: Planned, { architecture }: Arm): Promise<Training> => {
-    const known = trainings.get(architecture);
-    if (known) return known;
-    material ??= await materialOf(study, job);
-    const made = { ...material, ...await readBase(planned.flags), sequences: new Map() };
-    trainings.set(architecture, made);
-    return made;
-  };
+  const { task } = job, cells: Cell[] = [];
   const run = async (arm: Arm, rate: number, seed: number): Promise<RunRecord> => {
     const planned = plans.get(arm)!(rate, seed), { results, flags } = study;
     let record = results.runs.get(planned.folder);

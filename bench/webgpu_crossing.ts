@@ -1,0 +1,82 @@
+// Where WASM gives way to the GPU: the time of a training step on both devices, as `auto` predicts it and as it is, and which
+// of them `auto` would take; then from how many channels on it takes the GPU, by prediction alone. Rows are called auto-…:
+// auto-rate-DEVICE, auto-launch-DEVICE and auto-wait-DEVICE are what was measured to predict by, auto-SIZE-DEVICE and
+// auto-SIZE-DEVICE-predicted are steps, auto-SIZE-gain and -predicted how many times as fast the GPU is.
+
+import type { Device } from "../src/backends/backend.ts";
+import { openWasm } from "../src/backends/wasm/device.ts";
+import { choiceBySpeed, type Cost, costOf, crossing, predicted, type Speed } from "../src/choose_device.ts";
+import { measureSpeed } from "../src/measure_device.ts";
+import { configure, type Gpt1Config } from "../src/models/gpt1.ts";
+import { createGpt1 } from "../src/models/gpt1_model.ts";
+import { gpt1Plans } from "../src/models/gpt1_plans.ts";
+import { pretrainingSource } from "../src/tasks/language.ts";
+import { train } from "../src/train/trainer.ts";
+import { gpt1Optimizer, updatePlan } from "../src/train/update.ts";
+import { allSizes, type Size, tokensFor } from "./sizes.ts";
+import type { GpuRow } from "./webgpu.ts";
+
+const SECONDS = 2; // of a turn, by the prediction
+const WIDTHS = [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536]; // of models as deep and long as S
+
+type Shape = Pick<Size, "config" | "batch">;
+
+function costOfStep({ config, batch }: Shape): Cost {
+  const { gradient, layout } = gpt1Plans(config);
+  const run = { batch, length: config.context, language: true };
+  return costOf([gradient(run), updatePlan(layout, gpt1Optimizer)]);
+}
+
+// The faster of two turns, after one that compiles; a turn ends when its last loss was read.
+async function secondsOfStep(device: Device, { config, batch }: Shape, expected: number): Promise<number> {
+  const turn = Math.max(1, Math.min(30, Math.ceil(SECONDS / expected))), marks: number[] = [];
+  using model = await createGpt1(device, config, { seed: 1 });
+  const source = pretrainingSource(config, tokensFor(config, 200_000), { batch, seed: 1 });
+  const schedule = { name: "warmup_constant", learningRate: 1e-4, warmup: 0, steps: 3 * turn } as const;
+  const options = { schedule, optimizer: gpt1Optimizer, seed: 1, rests: (n: number) => n % turn === 0 };
+  for await (const { step } of train(model, source, options)) {
+    if (step % turn === 0) marks.push(performance.now());
+  }
+  return Math.min(marks[1] - marks[0], marks[2] - marks[1]) / 1000 / turn;
+}
+
+const family = (): { width: number; cost: Cost }[] =>
+  WIDTHS.map((width) => {
+    const shape = { context: 128, channels: width, heads: width / 32, layers: 4 };
+    const config: Gpt1Config = configure(shape, 2048, { rate: 0 });
+    return { width, cost: costOfStep({ config, batch: 16 }) };
+  });
+
+/** Predicted and measured steps of every size on WASM, with all threads, and on a GPU. */
+export async function* benchCrossing(
+  gpu: Device,
+  { quick, remark }: { quick: boolean; remark: (text: string) => void },
+): AsyncGenerator<GpuRow> {
+  using wasm = await openWasm();
+  remark(`auto: ${wasm.description} beside ${gpu.description}`);
+  const devices = [wasm, gpu], speeds: Speed[] = [];
+  for (const device of devices) {
+    const speed = await measureSpeed(device), { kind } = device;
+    speeds.push(speed);
+    yield { name: `auto-rate-${kind}`, unit: "Gop/s", value: speed.rate / 1e9 };
+    yield { name: `auto-launch-${kind}`, unit: "us", value: 1e6 * speed.launch };
+    yield { name: `auto-wait-${kind}`, unit: "ms", value: 1000 * speed.wait };
+  }
+  const [onWasm, onGpu] = speeds, name = gpu.description.replace("WebGPU on ", "");
+  for (const size of allSizes(quick)) {
+    const cost = costOfStep(size), expected = speeds.map((speed) => predicted(speed, cost));
+    const taken: number[] = [];
+    for (const [i, device] of devices.entries()) {
+      taken.push(await secondsOfStep(device, size, expected[i]));
+      const row = `auto-${size.name}-${device.kind}`;
+      yield { name: `${row}-predicted`, unit: "ms", value: 1000 * expected[i] };
+      yield { name: row, unit: "ms", value: 1000 * taken[i] };
+    }
+    yield { name: `auto-${size.name}-gain-predicted`, unit: "x", value: expected[0] / expected[1] };
+    yield { name: `auto-${size.name}-gain`, unit: "x", value: taken[0] / taken[1] };
+    remark(`auto, ${size.name}: ${choiceBySpeed(cost, onWasm, onGpu, name).text}`);
+  }
+  const models = family(), first = models[crossing(models.map(({ cost }) => cost), onWasm, onGpu)];
+  if (first) yield { name: "auto-crossing", unit: "channels", value: first.width };
+  else remark(`auto: WASM up to ${WIDTHS.at(-1)} channels, the widest that was tried`);
+}
