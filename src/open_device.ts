@@ -1,7 +1,7 @@
 // Opening a device by name: the one place in the library that knows all backends. There is no silent fallback: what was
 // asked for by name is what opens, or an error says why not. How `auto` chooses is in open_auto.ts and choose_device.ts.
 
-import type { Device } from "./backends/backend.ts";
+import type { Device, Precision } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
 import { openWasm } from "./backends/wasm/device.ts";
 import { openWebGpu } from "./backends/webgpu/device.ts";
@@ -10,6 +10,9 @@ import { openAuto } from "./open_auto.ts";
 
 /** Devices by name; `auto` is `wasm` or `webgpu`, whichever `plan` is expected to run faster on. */
 export const deviceNames = ["auto", "wasm", "webgpu", "reference"] as const;
+
+/** Ways to store activations and weights, by name. */
+export const precisionNames: readonly Precision[] = ["f32", "f16"];
 
 /** The name of a device. */
 export type DeviceName = (typeof deviceNames)[number];
@@ -22,6 +25,11 @@ export interface DeviceOptions {
   readonly threads?: number;
   /** Most bytes of memory to use; on WASM 4 GiB, all that it can have, unless given. */
   readonly maxBytes?: number;
+  /**
+   * How activations and weights are stored; "f32" unless given. "f16" takes half the bytes and is for `webgpu` by name, on a
+   * GPU that has halves; arithmetic, sums and what the optimizer works on stay f32.
+   */
+  readonly precision?: Precision;
   /**
    * What will run most, for `auto` to choose by: of a training the plans of the gradient and of the update, of a generation
    * the continuation. `auto` is `wasm` without it. Where there is a GPU, both devices are measured for a moment, so the
@@ -49,17 +57,27 @@ export interface DeviceOptions {
  * using device = await openDevice({ plan, onChoice: (text) => console.log(text) });
  * console.log(device.kind);
  * ```
+ *
+ * @throws {RangeError} for a name that is not there, or halves elsewhere than on `webgpu`.
  */
 export async function openDevice(
-  { device = "auto", plan = [], onChoice, ...options }: DeviceOptions = {},
+  { device = "auto", precision = "f32", plan = [], onChoice, ...options }: DeviceOptions = {},
 ): Promise<Device> {
+  if (!precisionNames.includes(precision)) {
+    throw new RangeError(`There is no precision "${precision}": choose one of ${precisionNames.join(", ")}`);
+  }
+  if (precision === "f16" && device !== "webgpu") {
+    throw new RangeError(
+      `Only a GPU stores halves: ask for the device "webgpu", not "${device}", or leave "f16" out`,
+    );
+  }
   switch (device) {
     case "auto":
       return await openAuto({ ...options, plans: [plan].flat(), ...(onChoice ? { onChoice } : {}) });
     case "wasm":
       return await openWasm(options);
     case "webgpu":
-      return await openWebGpu(options);
+      return await openWebGpu({ ...options, precision });
     case "reference":
       return openReference();
     default:

@@ -3,10 +3,10 @@
 
 import process from "node:process";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Device } from "../backends/backend.ts";
+import type { Device, Precision } from "../backends/backend.ts";
 import type { Plan } from "../graph/plan.ts";
 import { folder } from "../platform/fs.ts";
-import { type DeviceName, deviceNames, openDevice } from "../open_device.ts";
+import { type DeviceName, deviceNames, openDevice, precisionNames } from "../open_device.ts";
 import type { Checkpoint } from "../train/checkpoint_folder.ts";
 
 /** Files of this machine; paths in flags are relative to the working folder. */
@@ -19,6 +19,7 @@ export interface CommonFlags {
   readonly threads?: number;
   readonly memory?: number;
   readonly device: DeviceName;
+  readonly precision: Precision;
 }
 
 /** Adds the common flags to a command. */
@@ -36,8 +37,17 @@ export function deviceFlags(command: Command): Command {
   return command
     .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
     .option("--memory <mib>", "most MiB of memory to use; 4096, all that WASM has, unless given", whole(1))
-    .addOption(deviceOption());
+    .addOption(deviceOption())
+    .addOption(precisionOption());
 }
+
+/** The flag for halves. */
+export const precisionOption = (): Option =>
+  new Option(
+    "--precision <name>",
+    "how to store activations and weights; f16 takes half the memory and goes with --device webgpu",
+  )
+    .choices([...precisionNames]).default("f32");
 
 /** The flag that names a device. */
 export function deviceOption(): Option {
@@ -78,7 +88,10 @@ export function real(least: number, most = Infinity): (text: string) => number {
  * their place; stderr says which and why.
  */
 export async function deviceOf(
-  { device: name, threads, memory }: Pick<CommonFlags, "device" | "threads" | "memory">,
+  { device: name, precision, threads, memory }: Pick<
+    CommonFlags,
+    "device" | "precision" | "threads" | "memory"
+  >,
   plans: string | (() => readonly Plan[] | Promise<readonly Plan[]>),
   resumed: Checkpoint | null = null,
 ): Promise<Device> {
@@ -86,11 +99,15 @@ export async function deviceOf(
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { maxBytes: memory * 2 ** 20 }),
   };
-  if (name !== "auto") return await openDevice({ ...options, device: name });
+  if (precision === "f16" && name !== "webgpu") {
+    throw new UsageError("--precision f16 is for a GPU: add --device webgpu, or leave it out");
+  }
+  if (name !== "auto") return await openDevice({ ...options, device: name, precision });
   const before = resumed && deviceBefore(resumed);
   if (before) {
-    say(`auto: ${before === "wasm" ? "WASM" : "WebGPU"}, which the run was on so far`);
-    return await openDevice({ ...options, device: before });
+    const { device, precision } = before, how = precision === "f16" ? " in half precision" : "";
+    say(`auto: ${device === "wasm" ? "WASM" : "WebGPU"}${how}, which the run was on so far`);
+    return await openDevice({ ...options, device, precision });
   }
   if (typeof plans === "string") {
     say(`auto: WASM, ${plans}`);
@@ -101,9 +118,15 @@ export async function deviceOf(
   return await openDevice({ ...options, plan: await plans(), onChoice: (text) => say(`auto: ${text}`) });
 }
 
-const deviceBefore = ({ info }: Checkpoint): DeviceName | null => {
-  const [, name] = /^(WASM|WebGPU) /.exec(String((info as { device?: string } | null)?.device)) ?? [];
-  return name === undefined ? null : name === "WASM" ? "wasm" : "webgpu";
+// From a device's description, which a checkpoint keeps.
+const deviceBefore = ({ info }: Checkpoint): { device: DeviceName; precision: Precision } | null => {
+  const text = String((info as { device?: string } | null)?.device),
+    [, name] = /^(WASM|WebGPU) /.exec(text) ?? [];
+  if (name === undefined) return null;
+  return {
+    device: name === "WASM" ? "wasm" : "webgpu",
+    precision: text.endsWith(" in half precision") ? "f16" : "f32",
+  };
 };
 
 /** Prints a result: as JSON if asked for, else as the text. */

@@ -4,7 +4,7 @@
 
 import type { Command } from "commander";
 import { memoryStorage } from "../../core/memory_storage.ts";
-import type { Device } from "../../backends/backend.ts";
+import type { Device, Precision } from "../../backends/backend.ts";
 import { configure, DROPOUT, type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import type { LabelledExample } from "../../models/gpt1_feeds.ts";
@@ -30,7 +30,17 @@ import { gpt1Optimizer } from "../../train/update.ts";
 import { FEELINGS } from "../demo/lexicon.ts";
 import { best, type FinetuningArm, report, type ReportData } from "../demo/report.ts";
 import { labelled, prompts, stories } from "../demo/stories.ts";
-import { deviceOf, deviceOption, disk, interruptSignal, print, say, UsageError, whole } from "../io.ts";
+import {
+  deviceOf,
+  deviceOption,
+  disk,
+  interruptSignal,
+  precisionOption,
+  print,
+  say,
+  UsageError,
+  whole,
+} from "../io.ts";
 import { duration } from "../progress.ts";
 import { beginRun, type RunConfig } from "../run_folder.ts";
 import { follow, stepPlans } from "../training.ts";
@@ -42,6 +52,7 @@ interface Flags {
   readonly seed: number;
   readonly threads?: number;
   readonly device: DeviceName;
+  readonly precision: Precision;
   readonly steps: number;
 }
 
@@ -70,6 +81,7 @@ export function addDemo(program: Command): void {
     .option("--seed <n>", "seed of everything random", whole(0), 1)
     .option("--threads <n>", "threads to use; as many as there are cores unless given", whole(1))
     .addOption(deviceOption())
+    .addOption(precisionOption())
     .option("--steps <n>", "updates of pre-training", whole(10), 1000)
     .action(demo);
 }

@@ -88,6 +88,7 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
   const bytes = trainingBytes(plans, run, {
     optimizer: gpt1Optimizer,
     recompute,
+    scaled: device.precision === "f16",
     planned: (what) => device.planned(what),
   });
   const seconds = predicted(await measureSpeed(device), costOf(step)), tokens = batch * config.context;

@@ -130,7 +130,7 @@ type Models = Partial<Record<Architecture, string>>;
 async function modelsOf(
   { path, models, pretrain }: StudyConfig,
   jobs: readonly Job[],
-  { device, threads, memory }: StudyFlags,
+  { device, precision, threads, memory }: StudyFlags,
   signal: AbortSignal,
   needed: readonly Architecture[] = [
     ...new Set(jobs.flatMap(({ arms }) => arms.map(({ architecture }) => architecture))),
@@ -146,6 +146,7 @@ async function modelsOf(
       await pretrainOnce({
         ...recipe,
         device,
+        precision,
         ...(threads === undefined ? {} : { threads }),
         ...(memory === undefined ? {} : { memory }),
       }, signal);

@@ -12,7 +12,7 @@ import { flagsOf, type Settings } from "./flags.ts";
 import { type PaperTask, paperTaskOf, paperTasks } from "./paper.ts";
 
 /** What the study sets for each fine-tuning itself. */
-type OwnFlags = "model" | "out" | "lr" | "seed" | "device" | "threads" | "memory";
+type OwnFlags = "model" | "out" | "lr" | "seed" | "device" | "precision" | "threads" | "memory";
 
 /** A task of a study. */
 export interface StudyTask {

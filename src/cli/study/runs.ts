@@ -27,7 +27,8 @@ import type { Settings } from "./flags.ts";
 import type { Results, RunRecord } from "./results.ts";
 
 /** Where to compute, and what becomes of what was made. */
-export interface StudyFlags extends Pick<CommonFlags, "device" | "threads" | "memory" | "json"> {
+export interface StudyFlags
+  extends Pick<CommonFlags, "device" | "precision" | "threads" | "memory" | "json"> {
   readonly config: string;
   readonly keepCheckpoints?: boolean;
   readonly redo?: boolean;
@@ -227,7 +228,7 @@ async function runOnce(
 }
 
 function plannedOf(
-  { config, flags: { device, threads, memory }, models }: Study,
+  { config, flags: { device, precision, threads, memory }, models }: Study,
   task: StudyTask,
   arm: Arm,
   rate: number,
@@ -239,6 +240,7 @@ function plannedOf(
     ...task.flags,
     ...arm.flags,
     device,
+    precision,
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { memory }),
     model: models[arm.architecture]!,
@@ -289,6 +291,7 @@ async function materialOf({ models, flags }: Study, { task, arms: [arm] }: Job):
   const any = {
     ...task.flags,
     device: flags.device,
+    precision: flags.precision,
     model: models[arm.architecture]!,
     out: "",
     lr: 0,
