@@ -12,6 +12,7 @@ import { Pipelines } from "./pipelines.ts";
 import { GpuProgram, type Shared } from "./program.ts";
 import { Queue } from "./queue.ts";
 import { GpuStore } from "./store.ts";
+import type { GpuTimer } from "./timer.ts";
 
 /** Options of `openWebGpu`. */
 export interface WebGpuOptions {
@@ -25,6 +26,8 @@ export interface WebGpuOptions {
   readonly bindingBytes?: number;
   /** Whether temporaries are filled with NaN before every run. For tests. */
   readonly poison?: boolean;
+  /** What times compute passes, where the adapter has timestamps; nothing does unless given. For benchmarks. */
+  readonly timer?: GpuTimer;
 }
 
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
@@ -38,6 +41,7 @@ export async function openWebGpu(
     bindingBytes = Infinity,
     portable = false,
     poison = false,
+    timer,
   }: WebGpuOptions = {},
 ): Promise<Device> {
   const found = gpu ?? await findGpu();
@@ -56,7 +60,8 @@ export async function openWebGpu(
   });
   const { vendor, architecture, description } = adapter.info;
   const name = description || [vendor, architecture].filter(Boolean).join(" ") || "unnamed adapter";
-  return new WebGpuDevice(device, name, maxBytes, bindingBytes, poison);
+  timer?.attach(device);
+  return new WebGpuDevice(device, name, maxBytes, bindingBytes, poison, timer ?? null);
 }
 
 class WebGpuDevice implements Device {
@@ -73,6 +78,7 @@ class WebGpuDevice implements Device {
     readonly capacity: number,
     bindingBytes: number,
     poison: boolean,
+    timer: GpuTimer | null,
   ) {
     this.#memory = new Memory(gpu, capacity, poison);
     const { maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = gpu.limits;
@@ -87,7 +93,7 @@ class WebGpuDevice implements Device {
     this.#shared = {
       memory: this.#memory,
       pipelines: new Pipelines(gpu),
-      queue: new Queue(this.#memory, software),
+      queue: new Queue(this.#memory, software, timer),
       limits,
     };
   }

@@ -4,6 +4,7 @@
 // each other otherwise.
 
 import type { Memory } from "./memory.ts";
+import type { GpuTimer } from "./timer.ts";
 
 /** Something to dispatch. */
 export interface Dispatch {
@@ -33,7 +34,7 @@ export class Queue {
   #queued: { readonly work: number; readonly done: Promise<void> }[] = [];
   #rate: number; // operations in a millisecond
 
-  constructor(readonly memory: Memory, software: boolean) {
+  constructor(readonly memory: Memory, software: boolean, readonly timer: GpuTimer | null = null) {
     this.#rate = software ? 1e6 : 1e9;
   }
 
@@ -83,7 +84,7 @@ export class Queue {
         flush();
         encoder = device.createCommandEncoder();
       }
-      pass ??= encoder.beginComputePass();
+      pass ??= encoder.beginComputePass(this.timer?.pass(encoder));
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(x, y, z);
