@@ -53,8 +53,10 @@ async function storeFor(device: Device, { buffers }: Plan): Promise<Store> {
   const states = buffers.flatMap((buffer) => buffer.kind === "state" ? [buffer] : []);
   const store = device.createStore(Object.fromEntries(states.map(({ name, bytes }) => [name, bytes])));
   for (const { name, bytes } of states) {
-    const values = Float32Array.from({ length: bytes / 4 }, (_, i) => ((i * 7919) % 1009) / 504.5 - 1);
-    if (name !== "y") await store.write(name, 0, values);
+    if (name === "y") continue;
+    const values = new Float32Array(bytes / 4);
+    for (let i = 0; i < values.length; i++) values[i] = ((i * 7919) % 1009) / 504.5 - 1;
+    await store.write(name, 0, values);
   }
   return store;
 }
