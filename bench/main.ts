@@ -14,6 +14,7 @@ import { benchStartup } from "./startup.ts";
 import { benchSteps } from "./step.ts";
 import { benchText } from "./text.ts";
 import { type TextPart, textParts } from "./text_job.ts";
+import { openTorch } from "./torch.ts";
 import { benchGpu } from "./webgpu.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -28,9 +29,15 @@ const benches: Readonly<Record<string, Bench>> = {
 
 // What `--device webgpu` runs instead: one benchmark, because a card is opened once.
 const gpuBenches: Readonly<Record<string, Bench>> = {
-  webgpu: async function* ({ quick }) {
-    for await (const row of benchGpu({ quick, remark })) {
-      yield { bench: "webgpu", runtime: "deno", threads: 1, ...row };
+  webgpu: async function* ({ quick, python }) {
+    const torch = await openTorch(python, remark);
+    if (torch) remark(torch.description);
+    try {
+      for await (const row of benchGpu({ quick, peer: torch, remark })) {
+        yield { bench: "webgpu", runtime: "deno", threads: 1, ...row };
+      }
+    } finally {
+      await torch?.close();
     }
   },
 };
@@ -45,6 +52,7 @@ interface Flags {
   readonly quick?: boolean;
   readonly data?: string;
   readonly part?: TextPart;
+  readonly python: string;
 }
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : `${error}`;
@@ -58,7 +66,7 @@ async function requireFolder(file: string): Promise<void> {
 }
 
 async function main(flags: Flags): Promise<void> {
-  const { only, device, json, plot, threads, node, quick = false, data, part } = flags;
+  const { only, device, json, plot, threads, node, quick = false, data, part, python } = flags;
   if (plot !== undefined && only !== undefined && only !== "growth") {
     throw new RangeError(`--plot draws growth, which --only ${only} leaves out: leave out one of the two`);
   }
@@ -78,6 +86,7 @@ async function main(flags: Flags): Promise<void> {
     plot: plot ?? null,
     data: data || null,
     part: part ?? null,
+    python,
     note: (found: Readonly<Record<string, string>>) => void Object.assign(versions, found),
   };
   const { machine, versions: { deno, v8 } } = reportOf(rows, versions);
@@ -123,6 +132,12 @@ const command = new Command("bench")
       .env("FOREWORD_DATA"),
   )
   .addOption(new Option("--part <part>", "a part of the text benchmark").choices(textParts))
+  .addOption(
+    new Option("--python <path>", "with --device webgpu, a Python whose torch is compared with").env(
+      "FOREWORD_PYTHON",
+    )
+      .default("python3"),
+  )
   .option("--quick", "try everything out on tiny models; such numbers say nothing about speed")
   .showHelpAfterError("(add --help for the flags)")
   .action(async (flags: Flags) => {

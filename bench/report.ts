@@ -20,8 +20,11 @@ import config from "../deno.json" with { type: "json" };
  * - `startup`: startup-SIZE (s), from the start of a process to the end of its first update; startup-SIZE-later-step (ms);
  *   memory-SIZE-planned by the plans, -linear of the WASM memory, -resident of the process (MB).
  * - `growth`: growth-SYMBOL-N (ms) and growth-SYMBOL-N-bytes, where SYMBOL is what grows.
- * - `webgpu`: gemm-MxKxN, attention-…, train-SIZE with …-flops, …-dispatches and …-temporaries by plan, prefill-SIZE-batch-N
- *   (ms), decode-SIZE-batch-N; peak-multiply-add and peak-copy of the card.
+ * - `webgpu`: gemm-MxKxN, attention-…, and ops that memory holds up; train-SIZE, with dropout, by the host's clock, …-busy
+ *   by the GPU's own, each with its -flops, and …-busy-share (%); …-dispatches and …-temporaries by plan;
+ *   prefill-SIZE-batch-N (ms) to the first token and decode-SIZE-batch-N after it, each with -busy, and
+ *   decode-…-weights (GB/s), parameters read a token; peak-multiply-add and peak-copy of the card. torch-gemm-… and
+ *   torch-train-SIZE are PyTorch's, and …-of-torch (x) how many times as fast ours is.
  * - `peers`: gemm-…, train-SIZE, startup-SIZE and memory-SIZE-resident, of ours with `ratioTo` and of the peers.
  * - `text`: KIND is gpt2, wordpiece or gpt1, MB are millions of bytes of UTF-8. KIND-encode from a string to ids and
  *   KIND-decode back, each also -cold, the first pass; KIND-worst-TEXT on 1 MB of a, spaces, base64 or emoji, and …-growth
@@ -39,6 +42,8 @@ export interface Row {
   readonly unit: string;
   /** A median. */
   readonly value: number;
+  /** Whose clock it was measured by, where there are two: the GPU's timestamps or the host. */
+  readonly clock?: "gpu" | "host";
   /** `value` as a share of what the machine reached in the same invocation on as many threads. */
   readonly peakShare?: number;
   /** How many times as fast as others (a peer, or the same runtime without its flag), both measured in the same invocation. */
@@ -59,6 +64,8 @@ export interface Settings {
   readonly data: string | null;
   /** What of the text benchmark to measure; all if `null`. */
   readonly part: TextPart | null;
+  /** A Python that may have PyTorch, for the GPU. */
+  readonly python: string;
   /** Adds to the report's versions. */
   readonly note: (versions: Readonly<Record<string, string>>) => void;
 }
@@ -105,10 +112,12 @@ const columns = (
     .trimEnd();
 
 /** The line above the rows. */
-export const heading: string = columns("", "", "threads", "median", "", "of peak, times others");
+export const heading: string = columns("", "", "threads", "median", "", "of peak, times others, clock");
 
 /** One row for people. */
-export function line({ bench, name, runtime, threads, unit, value, peakShare, ratioTo = {} }: Row): string {
+export function line(
+  { bench, name, runtime, threads, unit, value, peakShare, ratioTo = {}, clock }: Row,
+): string {
   const share = peakShare === undefined ? "" : `${(100 * peakShare).toFixed(0)}%`.padStart(5);
   const ratios = Object.entries(ratioTo).map(([peer, ratio]) => `${ratio.toFixed(2)}x ${peer}`).join(", ");
   const short = runtime.replace("--experimental-wasm-revectorize", "+revec");
@@ -118,7 +127,7 @@ export function line({ bench, name, runtime, threads, unit, value, peakShare, ra
     `${threads}`,
     digits(value),
     unit,
-    [share, ratios].filter(Boolean).join("  "),
+    [share, ratios, clock && `by ${clock}`].filter(Boolean).join("  "),
   );
 }
 

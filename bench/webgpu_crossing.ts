@@ -14,7 +14,7 @@ import { pretrainingSource } from "../src/tasks/language.ts";
 import { train } from "../src/train/trainer.ts";
 import { gpt1Optimizer, updatePlan } from "../src/train/update.ts";
 import { allSizes, type Size, tokensFor } from "./sizes.ts";
-import type { GpuRow } from "./webgpu.ts";
+import type { GpuRow } from "./webgpu_rows.ts";
 
 const SECONDS = 2; // of a turn, by the prediction
 const WIDTHS = [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536]; // of models as deep and long as S
@@ -30,12 +30,16 @@ function costOfStep({ config, batch }: Shape): Cost {
 // The faster of two turns, after one that compiles; a turn ends when its last loss was read.
 async function secondsOfStep(device: Device, { config, batch }: Shape, expected: number): Promise<number> {
   const turn = Math.max(1, Math.min(30, Math.ceil(SECONDS / expected))), marks: number[] = [];
-  using model = await createGpt1(device, config, { seed: 1 });
+  const model = await createGpt1(device, config, { seed: 1 });
   const source = pretrainingSource(config, tokensFor(config, 200_000), { batch, seed: 1 });
   const schedule = { name: "warmup_constant", learningRate: 1e-4, warmup: 0, steps: 3 * turn } as const;
   const options = { schedule, optimizer: gpt1Optimizer, seed: 1, rests: (n: number) => n % turn === 0 };
-  for await (const { step } of train(model, source, options)) {
-    if (step % turn === 0) marks.push(performance.now());
+  try {
+    for await (const { step } of train(model, source, options)) {
+      if (step % turn === 0) marks.push(performance.now());
+    }
+  } finally {
+    model.close();
   }
   return Math.min(marks[1] - marks[0], marks[2] - marks[1]) / 1000 / turn;
 }
@@ -47,12 +51,26 @@ const family = (): { width: number; cost: Cost }[] =>
     return { width, cost: costOfStep({ config, batch: 16 }) };
   });
 
+interface Options {
+  readonly quick: boolean;
+  readonly remark: (text: string) => void;
+}
+
 /** Predicted and measured steps of every size on WASM, with all threads, and on a GPU. */
-export async function* benchCrossing(
+export async function* benchCrossing(gpu: Device, options: Options): AsyncGenerator<GpuRow> {
+  const wasm = await openWasm();
+  try {
+    yield* crossingRows(wasm, gpu, options);
+  } finally {
+    wasm.close();
+  }
+}
+
+async function* crossingRows(
+  wasm: Device,
   gpu: Device,
-  { quick, remark }: { quick: boolean; remark: (text: string) => void },
+  { quick, remark }: Options,
 ): AsyncGenerator<GpuRow> {
-  using wasm = await openWasm();
   remark(`auto: ${wasm.description} beside ${gpu.description}`);
   const devices = [wasm, gpu], speeds: Speed[] = [];
   for (const device of devices) {

@@ -1,8 +1,27 @@
 // The GPU benchmark as a program of its own, to be bundled into one file and carried to a machine with a GPU:
-// `deno bundle bench/webgpu_main.ts -o gpu.js`, then `deno run -A gpu.js`. Rows go to stdout as JSON lines.
+// `deno bundle bench/webgpu_main.ts -o gpu.mjs`, then `deno run -A gpu.mjs`, or `node gpu.mjs` beside the package `webgpu`;
+// `--python PATH` names a Python with torch, `--quick` tries everything out. Rows go to stdout as JSON lines.
 
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { openTorch } from "./torch.ts";
 import { benchGpu } from "./webgpu.ts";
 
-for await (const row of benchGpu({ quick: false, remark: (text) => console.error(text) })) {
-  console.log(JSON.stringify(row));
+const { values: { python, quick } } = parseArgs({
+  options: {
+    python: { type: "string", default: process.env.FOREWORD_PYTHON ?? "python3" },
+    quick: { type: "boolean", default: false },
+  },
+});
+const remark = (text: string): void => console.error(text);
+const runtime = "deno" in process.versions ? "deno" : "node";
+
+const torch = await openTorch(python, remark);
+if (torch) remark(torch.description);
+try {
+  for await (const row of benchGpu({ quick, peer: torch, remark })) {
+    console.log(JSON.stringify({ runtime, ...row }));
+  }
+} finally {
+  await torch?.close();
 }

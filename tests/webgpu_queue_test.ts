@@ -71,6 +71,16 @@ Deno.test("at most about 100 ms are queued: the next run waits for the oldest", 
   assertEquals([order, submitted.length], [["a", "b", "c", "d"], 4]);
 });
 
+Deno.test("a device that is faster than it was taken for gets more at once", async () => {
+  const { queue, submitted, done } = fake(), names = ["a", "b", "c", "d", "e", "f", "g"];
+  await queue.run(() => run("first", 45, 45));
+  done(); // in no time
+  await turn();
+  names.forEach((name) => queue.run(() => run(name, 45, 45)));
+  await turn();
+  assertEquals(submitted, [[45], [45], ...names.map(() => [45, 45])]);
+});
+
 Deno.test("a run that cannot be encoded rejects, and those after it go on", async () => {
   const { queue, submitted } = fake();
   const bad = queue.run(() => {

@@ -12,6 +12,7 @@ import { Pipelines } from "./pipelines.ts";
 import { GpuProgram, type Shared } from "./program.ts";
 import { Queue } from "./queue.ts";
 import { GpuStore } from "./store.ts";
+import type { GpuTimer } from "./timer.ts";
 
 /** Options of `openWebGpu`. */
 export interface WebGpuOptions {
@@ -30,6 +31,8 @@ export interface WebGpuOptions {
   readonly bindingBytes?: number;
   /** Whether temporaries are filled with NaN before every run. For tests. */
   readonly poison?: boolean;
+  /** What times compute passes, where the adapter has timestamps; nothing does unless given. For benchmarks. */
+  readonly timer?: GpuTimer;
 }
 
 const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
@@ -48,6 +51,7 @@ export async function openWebGpu(
     bindingBytes = Infinity,
     portable = false,
     poison = false,
+    timer,
   }: WebGpuOptions = {},
 ): Promise<Device> {
   const found = gpu ?? await findGpu();
@@ -67,12 +71,14 @@ export async function openWebGpu(
     requiredFeatures: features as GPUFeatureName[],
     requiredLimits: portable ? {} : Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
+  timer?.attach(device);
   return new WebGpuDevice(device, {
     name: adapterName(adapter.info),
     precision,
     maxBytes,
     bindingBytes,
     poison,
+    timer: timer ?? null,
   });
 }
 
@@ -88,11 +94,9 @@ class WebGpuDevice implements Device {
 
   constructor(
     readonly gpu: GPUDevice,
-    { name, precision, maxBytes, bindingBytes, poison }:
-      & { readonly name: string }
-      & Required<
-        Pick<WebGpuOptions, "precision" | "maxBytes" | "bindingBytes" | "poison">
-      >,
+    { name, precision, maxBytes, bindingBytes, poison, timer }:
+      & { readonly name: string; readonly timer: GpuTimer | null }
+      & Required<Pick<WebGpuOptions, "precision" | "maxBytes" | "bindingBytes" | "poison">>,
   ) {
     this.precision = precision;
     this.capacity = maxBytes;
@@ -108,7 +112,7 @@ class WebGpuDevice implements Device {
     this.#shared = {
       memory: this.#memory,
       pipelines: new Pipelines(gpu),
-      queue: new Queue(this.#memory, isSoftware(name)),
+      queue: new Queue(this.#memory, isSoftware(name), timer),
       limits,
     };
   }

@@ -9,6 +9,7 @@ export const bufferUsage = {
   copyTarget: 0x08,
   uniform: 0x40,
   storage: 0x80,
+  queryResolve: 0x200,
 } as const;
 
 /** What a mapping is for: bits of `GPUMapMode`. */

@@ -1,9 +1,10 @@
 // Submitting runs in order and by time. A command buffer holds about 50 ms of estimated work, because a longer one freezes a
 // page or trips the driver's watchdog; at most about 100 ms are queued before the next run waits. Estimates become times by
-// a rate that is measured from runs that had the device for themselves. In Deno a wait costs 11 ms, so runs do not wait for
-// each other otherwise.
+// a rate that is measured while the device has something to do. In Deno a wait costs 11 ms, so runs do not wait for each
+// other otherwise.
 
 import type { Memory } from "./memory.ts";
+import type { GpuTimer } from "./timer.ts";
 
 /** Something to dispatch. */
 export interface Dispatch {
@@ -32,8 +33,10 @@ export class Queue {
   #last: Promise<unknown> = Promise.resolve();
   #queued: { readonly work: number; readonly done: Promise<void> }[] = [];
   #rate: number; // operations in a millisecond
+  #since = 0; // when the device last got something to do, and what it has done since
+  #done = 0;
 
-  constructor(readonly memory: Memory, software: boolean) {
+  constructor(readonly memory: Memory, software: boolean, readonly timer: GpuTimer | null = null) {
     this.#rate = software ? 1e6 : 1e9;
   }
 
@@ -66,8 +69,11 @@ export class Queue {
     launches: readonly Dispatch[],
     after: Run<unknown>["after"],
   ): void {
-    const { device } = this.memory, limit = SUBMIT_MS * this.#rate, alone = this.#queued.length === 0;
-    const began = performance.now();
+    const { device } = this.memory, limit = SUBMIT_MS * this.#rate;
+    if (this.#queued.length === 0) {
+      this.#since = performance.now();
+      this.#done = 0;
+    }
     let encoder = device.createCommandEncoder(), pass: GPUComputePassEncoder | null = null;
     let held = 0, total = 0;
     const flush = (): void => {
@@ -83,7 +89,7 @@ export class Queue {
         flush();
         encoder = device.createCommandEncoder();
       }
-      pass ??= encoder.beginComputePass();
+      pass ??= encoder.beginComputePass(this.timer?.pass(encoder));
       pass.setPipeline(pipeline);
       pass.setBindGroup(0, group);
       pass.dispatchWorkgroups(x, y, z);
@@ -98,10 +104,20 @@ export class Queue {
       work: total,
       done: device.queue.onSubmittedWorkDone().then(() => {
         this.#queued = this.#queued.filter((other) => other !== entry);
-        const elapsed = performance.now() - began;
-        if (alone && elapsed > QUEUE_MS / 4) this.#rate = total / elapsed;
+        this.#measure(total);
       }, () => {}),
     };
     this.#queued.push(entry);
+  }
+
+  // Work that is done in a while is a rate that the device has at least: one that is fast is found out by it however short
+  // its runs are, one that is slow once it has taken longer than a wait does. Half of what is long ago is forgotten.
+  #measure(work: number): void {
+    this.#done += work;
+    const elapsed = Math.max(1, performance.now() - this.#since), seen = this.#done / elapsed;
+    if (seen > this.#rate || elapsed > QUEUE_MS / 4) this.#rate = seen;
+    if (elapsed < 10 * QUEUE_MS) return;
+    this.#since += elapsed / 2;
+    this.#done /= 2;
   }
 }
