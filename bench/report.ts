@@ -24,7 +24,9 @@ import config from "../deno.json" with { type: "json" };
  *   by the GPU's own, each with its -flops, and …-busy-share (%); …-dispatches and …-temporaries by plan;
  *   prefill-SIZE-batch-N (ms) to the first token and decode-SIZE-batch-N after it, each with -busy, and
  *   decode-…-weights (GB/s), parameters read a token; peak-multiply-add and peak-copy of the card. torch-gemm-… and
- *   torch-train-SIZE are PyTorch's, and …-of-torch (x) how many times as fast ours is.
+ *   torch-train-SIZE are PyTorch's, and …-of-torch (x) how many times as fast ours is. SIZE-f16 is with weights and
+ *   activations as halves. auto-rate/launch/wait-DEVICE are what `auto` predicts by, auto-SIZE-DEVICE with …-predicted (ms)
+ *   are steps, auto-SIZE-gain with …-predicted (x) what the GPU gains, auto-crossing (channels) where it begins to.
  * - `peers`: gemm-…, train-SIZE, startup-SIZE and memory-SIZE-resident, of ours with `ratioTo` and of the peers.
  * - `text`: KIND is gpt2, wordpiece or gpt1, MB are millions of bytes of UTF-8. KIND-encode from a string to ids and
  *   KIND-decode back, each also -cold, the first pass; KIND-worst-TEXT on 1 MB of a, spaces, base64 or emoji, and …-growth

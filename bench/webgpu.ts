@@ -98,7 +98,7 @@ const TURNS = 3; // of generations
 // The prompt with the first token, and each token after it. Generation keeps runs under way, so that the two are told
 // apart by ending after the first token, or not.
 async function* benchGeneration(
-  { timer, peak, quick }: GpuBench,
+  { device, timer, peak, quick }: GpuBench,
   { name }: Size,
   model: Gpt1,
 ): AsyncGenerator<GpuRow> {
@@ -124,7 +124,9 @@ async function* benchGeneration(
       yield { name: `${names[0]}-busy`, unit: "ms", value: 1000 * prefill.busy, clock: "gpu" };
       yield { name: `${names[1]}-busy`, unit: "tokens/s", value: batch / busy, clock: "gpu" };
     }
-    const { seconds, clock } = clocked({ wall, busy }), rate = parametersOf(model) * BYTES / seconds;
+    const { seconds, clock } = clocked({ wall, busy }),
+      bytes = device.precision === "f16" ? BYTES / 2 : BYTES;
+    const rate = parametersOf(model) * bytes / seconds;
     yield {
       name: `${names[1]}-weights`,
       unit: "GB/s",
@@ -151,6 +153,22 @@ async function* benchSize(bench: GpuBench, size: Size): AsyncGenerator<GpuRow> {
   }
 }
 
+// The same with weights and activations as halves, where the GPU has them.
+async function* benchHalves(bench: GpuBench): AsyncGenerator<GpuRow> {
+  const timer = new GpuTimer(), { remark, quick } = bench;
+  const device = await openWebGpu({ timer, precision: "f16" }).catch((error) => {
+    remark(`left out: ${error.message}`);
+    return null;
+  });
+  if (!device) return;
+  const own: GpuBench = { ...bench, device, timer: bench.timer && timer, peer: null };
+  try {
+    for (const size of allSizes(quick)) yield* benchSize(own, { ...size, name: `${size.name}-f16` });
+  } finally {
+    device.close();
+  }
+}
+
 /** Options of `benchGpu`. */
 export interface GpuBenchOptions {
   readonly quick: boolean;
@@ -171,6 +189,7 @@ export async function* benchGpu({ quick, peer, remark }: GpuBenchOptions): Async
     const bench: GpuBench = { device, timer: clock === "gpu" ? timer : null, peak, quick, peer, remark };
     yield* benchGpuOps(bench);
     for (const size of allSizes(quick)) yield* benchSize(bench, size);
+    yield* benchHalves(bench);
     yield* benchCrossing(device, { quick, remark });
   } finally {
     device.close();
