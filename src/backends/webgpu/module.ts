@@ -25,6 +25,10 @@ export interface ShaderModule {
   readonly uniform: boolean;
 }
 
+// What must stand before all declarations: extensions that a kernel's code asks for by what it uses.
+const directives = (code: string): string[] =>
+  /\bsubgroup(?=[A-Z]|_\w)/.test(code) ? ["enable subgroups;"] : [];
+
 /** Bindings of a stage that every device has. */
 export const MOST_BINDINGS = 8;
 
@@ -67,7 +71,7 @@ export function shaderModule(
     );
     declarations.push(`@group(0) @binding(${bindings.length}) var<uniform> p: Sizes;`);
   }
-  return { code: `${declarations.join("\n")}\n${body}`, bindings, uniform };
+  return { code: [...directives(body), ...declarations, body].join("\n"), bindings, uniform };
 }
 
 const overlap = (a: Omit<TensorPlace, "element">, b: TensorPlace): boolean =>
