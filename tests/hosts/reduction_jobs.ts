@@ -16,9 +16,9 @@ const targets = (n: number, k: number): CaseInput => ({
 });
 
 // All cases of ops with one workgroup for a row, which are small.
-const whole: readonly string[] = [ops.sampleTokens.name, ops.attentionWeights.name, ops.cachedAttention.name];
+const whole: readonly string[] = [ops.sampleTokens.name, ops.attentionWeights.name];
 
-/** Forward and gradient. */
+/** Forward and, except of products, gradient. */
 export const reductionJobs: readonly Job[] = [
   ...jobs.filter(({ sample }) => whole.includes(sample.op.name)),
   ...[1, 3, 8, 96, 100, 768, 3073].flatMap((C) => {
@@ -29,25 +29,23 @@ export const reductionJobs: readonly Job[] = [
     ...made(ops.dot, [{ shape: [n] }, { shape: [n] }]),
     ...made(ops.sumSquares, [{ shape: [n] }]),
   ]),
-  ...[1, 5, 300].flatMap((k) => [
-    ...made(ops.crossEntropy, [{ shape: [4, k] }, targets(4, k)]),
-    ...made(ops.linearCrossEntropy, [{ shape: [5, 8] }, { shape: [k + 1, 8] }, targets(5, k)], { rows: k }),
-  ]),
-  ...[[1, 300], [5, 37], [8, 1024]].flatMap(([m, k]) =>
-    [false, true].flatMap((tb) =>
-      [20, 21].flatMap((n) =>
-        made(ops.matmul, [{ shape: [m, k] }, { shape: tb ? [n, k] : [k, n] }], { ta: false, tb })
-      )
+  ...[1, 5, 300].flatMap((k) => made(ops.crossEntropy, [{ shape: [4, k] }, targets(4, k)])),
+  ...made(ops.linearCrossEntropy, [{ shape: [5, 8] }, { shape: [301, 8] }, targets(5, 300)], { rows: 300 }),
+  ...[[1, 20, 300], [5, 21, 37], [8, 20, 1024]].flatMap(([m, n, k]) =>
+    [false, true].map((tb) =>
+      made(ops.matmul, [{ shape: [m, k] }, { shape: tb ? [n, k] : [k, n] }], { ta: false, tb })[0]
     )
   ),
   ...made(ops.attentionWeights, [{ shape: [1, 270, 12] }, { shape: [1], dtype: "i32", values: [261] }], {
     heads: 1,
     causal: true,
   }),
-  ...made(ops.cachedAttention, [
-    { shape: [2, 1, 24] },
-    { shape: [2, 2], dtype: "i32", values: [530, 1, 3, 0] },
-    { shape: [2, 600, 8] },
-    { shape: [2, 600, 8] },
-  ], { heads: 2 }),
+  ...[[1, 600, 530, 1, 3, 0], [3, 6, 4, 3, 0, 5]].flatMap(([T, N, ...extents]) =>
+    made(ops.cachedAttention, [
+      { shape: [2, T, 24] },
+      { shape: [2, 2], dtype: "i32", values: extents },
+      { shape: [2, N, 8] },
+      { shape: [2, N, 8] },
+    ], { heads: 2 })
+  ),
 ];
