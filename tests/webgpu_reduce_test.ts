@@ -83,6 +83,12 @@ const layouts: readonly Layout[] = [
   ...[1, 2, 4, 8, 16, 32, 64, 128].map((count) => runs(count)),
   runs(16, 32), // half of the places are empty
   runs(8, 128),
+  runs(5, 8), // the last of them is one thread
+  {
+    name: "runs that begin between multiples",
+    peers: 8,
+    seat: (lane) => [Math.floor((lane + 4) % 256 / 8), (lane + 4) % 8],
+  },
   { name: "every eighth", peers: 32, seat: (lane) => [lane % 8, Math.floor(lane / 8)] },
   { name: "backwards", peers: 32, seat: (lane) => [Math.floor(lane / 32), 31 - lane % 32] },
   { name: "pairs of runs swapped", peers: 8, seat: (lane) => [Math.floor(lane / 8), (lane % 8) ^ 4] },

@@ -53,8 +53,9 @@ fn ${name}(value: ${type}, lane: u32) -> ${type} {
   return all;
 }`;
 
-// WGSL does not say which threads are a subgroup, nor that it has as many as its size. What all drivers do, runs of
-// neighbours that begin at a multiple of their number, is looked at here; where it is not so every thread stands for itself.
+// How many threads combine by exchanging values. WGSL does not say which threads are a subgroup, nor that all its places are
+// taken. Whether they are a run of neighbours that begins at a multiple of their number, as drivers make them, is looked at
+// here; else each thread stands for itself. A workgroup's subgroups are taken to be alike, as WGSL has it of their size.
 const REACH = `fn reachOf(lane: u32, peer: u32) -> u32 {
   let first = subgroupBroadcastFirst(lane);
   let count = subgroupAdd(1u);
