@@ -1,11 +1,13 @@
-// The op suite as something any host can run: every op x case on the host's WebGPU against the float64 reference, and a
-// check that running holds no memory. It is bundled for Node and for browsers, so it uses nothing of a runtime's own.
+// The op suite as something any host can run: every op x case on the host's WebGPU against the float64 reference, a check
+// that running holds no memory, and reductions with and without the features that change them. It is bundled for Node and
+// for browsers, so it uses nothing of a runtime's own.
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Device } from "../../src/backends/backend.ts";
 import { openWebGpu } from "../../src/backends/webgpu/device.ts";
-import { assertAgrees, type Job, jobs } from "../op_jobs.ts";
+import { assertAgrees, type Job, jobs, runJob } from "../op_jobs.ts";
 import { pagesOf } from "../op_cases.ts";
+import { reductionJobs } from "./reduction_jobs.ts";
 
 /** What to run, and on what. */
 export interface SuiteOptions {
@@ -23,6 +25,8 @@ export interface SuiteOptions {
 export interface SuiteResult {
   /** The adapter, as the device describes it. */
   readonly adapter: string;
+  /** Whether the device that the jobs ran on has subgroups. */
+  readonly subgroups: boolean;
   /** Jobs that agreed with the reference, and checks that held. */
   readonly passed: number;
   /** One sentence for each that did not. */
@@ -43,13 +47,24 @@ export function sampled({ ops, every = 1 }: SuiteOptions): Job[] {
   });
 }
 
+/** How many checks a suite makes. */
+export const checksOf = (options: SuiteOptions): number =>
+  1 + sampled(options).length + 2 * reductionJobs.length;
+
+const labelOf = ({ sample: { label }, parameters }: Job): string =>
+  `${label}${parameters.length > 0 ? ", gradient" : ""}`;
+
+const hasSubgroups = (device: Device): boolean =>
+  (device as unknown as { gpu: GPUDevice }).gpu.features.has("subgroups" as GPUFeatureName);
+
 /** Runs the suite. Throws only if there is no device to run it on. */
 export async function runOpSuite(options: SuiteOptions = {}): Promise<SuiteResult> {
-  const { gpu, portable = false } = options;
+  const { gpu } = options;
+  let portable = options.portable ?? false;
   const open = (poison: boolean): Promise<Device> =>
     openWebGpu({ portable, poison, ...(gpu ? { gpu } : {}) });
   let device = await open(false), passed = 0;
-  const failures: string[] = [], adapter = device.description;
+  const failures: string[] = [], adapter = device.description, subgroups = hasSubgroups(device);
   const check = async (label: string, body: () => Promise<void>): Promise<void> => {
     if (failures.length === MOST_FAILURES) return;
     try {
@@ -65,13 +80,21 @@ export async function runOpSuite(options: SuiteOptions = {}): Promise<SuiteResul
   device.close();
   device = await open(true);
   for (const job of sampled(options)) {
-    await check(
-      `${job.sample.label}${job.parameters.length > 0 ? ", gradient" : ""}`,
-      () => assertAgrees(device, job),
-    );
+    await check(labelOf(job), () => assertAgrees(device, job));
   }
+  for (const job of reductionJobs) await check(`${labelOf(job)}, again`, () => assertRepeats(device, job));
   device.close();
-  return { adapter, passed, failures };
+  portable = true;
+  device = await open(true);
+  for (const job of reductionJobs) await check(`${labelOf(job)}, portable`, () => assertAgrees(device, job));
+  device.close();
+  return { adapter, subgroups, passed, failures };
+}
+
+/** Asserts that a job agrees with the reference, and gives the same bits when it is run again. */
+async function assertRepeats(device: Device, job: Job): Promise<void> {
+  await assertAgrees(device, job);
+  assertEquals(await runJob(device, job), await runJob(device, job));
 }
 
 /**

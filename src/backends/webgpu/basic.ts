@@ -3,7 +3,7 @@
 
 import type { basic as family } from "../../ops/basic.ts";
 import { elementwise, f32, type Kernel, read, write } from "./kernel.ts";
-import { SUM_OF_GROUP } from "./reduce.ts";
+import { exchange, place, reductions, SUM_OF_GROUP } from "./reduce.ts";
 
 const add: Kernel = ({ dims: [n], limits }) =>
   elementwise({
@@ -31,15 +31,15 @@ const fill: Kernel = ({ dims: [n], floats: [value], limits }) =>
     sizes: { value: f32(value) },
   }, limits);
 
-const dot: Kernel = ({ dims: [n] }) => [{
+const dot: Kernel = ({ dims: [n], limits }) => [{
   name: "dot",
   tensors: [read("a", 0), read("b", 1), write("y", 2)],
   sizes: { n },
-  code: `${SUM_OF_GROUP}
-@compute @workgroup_size(256) fn main(@builtin(local_invocation_index) lane: u32) {
+  code: `${reductions(limits, SUM_OF_GROUP)}
+@compute @workgroup_size(256) fn main(@builtin(local_invocation_index) lane: u32${exchange(limits)}) {
   var sum = 0.0;
   for (var i = lane; i < p.n; i += 256u) { sum += a[i] * b[i]; }
-  sum = sumOfGroup(sum, lane);
+  sum = sumOfGroup(sum, ${place(limits)});
   if (lane == 0u) { y[0] = sum; }
 }`,
   workgroups: [1, 1, 1],

@@ -12,8 +12,19 @@ import {
   TILE_THREADS,
   TILES,
 } from "./attention_tiles.ts";
-import { BUILTINS, f32, grid, GROUP, GROUP_INDEX, type Kernel, type Launch, read, write } from "./kernel.ts";
-import { MOST_OF_GROUP, SUM_OF_GROUP } from "./reduce.ts";
+import {
+  BUILTINS,
+  f32,
+  type GpuLimits,
+  grid,
+  GROUP,
+  GROUP_INDEX,
+  type Kernel,
+  type Launch,
+  read,
+  write,
+} from "./kernel.ts";
+import { exchange, MOST_OF_GROUP, place, reductions, SUM_OF_GROUP } from "./reduce.ts";
 
 const FEW = 8; // queries
 
@@ -114,7 +125,7 @@ ${readers(D)}
   };
 };
 
-const few = (dims: readonly number[]): Launch => {
+const few = (dims: readonly number[], limits: GpuLimits): Launch => {
   const [B, T, N, H, D] = dims, quarters = Math.ceil(D / 4);
   return {
     name: "cachedAttention, few queries",
@@ -135,9 +146,8 @@ var<private> seen: u32;
 ${GROUP_INDEX}
 ${EXTENT}
 ${readers(D)}
-${SUM_OF_GROUP}
-${MOST_OF_GROUP}
-@compute @workgroup_size(${GROUP}) fn main(${BUILTINS}) {
+${reductions(limits, SUM_OF_GROUP, MOST_OF_GROUP)}
+@compute @workgroup_size(${GROUP}) fn main(${BUILTINS}${exchange(limits)}) {
   ${PREAMBLE}
   if (lane < QUARTERS) { asked[lane] = query(block, 4u * lane); }
   workgroupBarrier();
@@ -153,7 +163,7 @@ ${MOST_OF_GROUP}
       score = ((s.x + s.y) + (s.z + s.w)) * p.scale;
     }
     let before = most;
-    most = max(most, mostOfGroup(score, lane));
+    most = max(most, mostOfGroup(score, ${place(limits)}));
     let weight = select(0.0, exp(score - most), k < end); let fade = exp(before - most);
     sum = sum * fade + weight;
     weights[lane] = weight;
@@ -165,7 +175,7 @@ ${MOST_OF_GROUP}
     }
     workgroupBarrier();
   }
-  sum = sumOfGroup(sum, lane);
+  sum = sumOfGroup(sum, ${place(limits)});
   mixed[lane] = mixture;
   workgroupBarrier();
   if (share == 0u) {
@@ -180,7 +190,7 @@ ${MOST_OF_GROUP}
 };
 
 /** The kernel of `cachedAttention`. */
-export const cachedAttention: Kernel = ({ dims }) => {
+export const cachedAttention: Kernel = ({ dims, limits }) => {
   const [, T, , , D] = dims;
-  return [fill(dims), T < FEW && D <= 4 * GROUP ? few(dims) : several(dims)];
+  return [fill(dims), T < FEW && D <= 4 * GROUP ? few(dims, limits) : several(dims)];
 };

@@ -88,10 +88,10 @@ interface Part {
 }
 
 /** The launches of a product, in order. */
-export function product(given: Product, { bindingBytes }: GpuLimits, tuning: Tuning = TUNING): Launch[] {
+export function product(given: Product, limits: GpuLimits, tuning: Tuning = TUNING): Launch[] {
   const { m, n, k, a, b, y, ta = false, tb = false } = given;
   // Rows that a binding holds; a window begins where a binding may, perhaps before its first row.
-  const held = ({ stride }: Matrix): number => Math.floor((bindingBytes - 4 * WINDOW) / (4 * stride));
+  const held = ({ stride }: Matrix): number => Math.floor((limits.bindingBytes - 4 * WINDOW) / (4 * stride));
   const row = Math.min(MOST_ROWS, held(y), a && !ta ? held(a) : Infinity);
   const column = Math.min(MOST_ROWS, tb ? held(b) : Infinity);
   const term = Math.min(a && ta ? held(a) : Infinity, tb ? Infinity : held(b));
@@ -100,7 +100,7 @@ export function product(given: Product, { bindingBytes }: GpuLimits, tuning: Tun
       ranges(k, term).flatMap((terms) => {
         const { bias: _, ...rest } = given, later = terms[0] > 0;
         const part = { ...(later ? rest : given), accumulate: later || (given.accumulate ?? false) };
-        return launchesOfPart(part, { rows, columns, terms }, bindingBytes, tuning);
+        return launchesOfPart(part, { rows, columns, terms }, limits, tuning);
       })
     )
   );
@@ -148,7 +148,7 @@ function bind(
 function launchesOfPart(
   { name, a, b, y, ta = false, tb = false, accumulate = false, bias, scratchAt = 0 }: Product,
   { rows, columns, terms }: Part,
-  bindingBytes: number,
+  limits: GpuLimits,
   tuning: Tuning,
 ): Launch[] {
   const m = rows[1] - rows[0], n = columns[1] - columns[0], k = terms[1] - terms[0];
@@ -161,7 +161,7 @@ function launchesOfPart(
     ? Math.ceil(m / tile.rows) * Math.ceil(n / tile.columns)
     : Math.ceil(Math.max(m, n) / ((turned ? ta : !tb) ? 16 : 8));
   const width = Math.ceil(n / 4) * 4; // of a row of a part of a split sum
-  const parts = partsOf(groups, k, 4 * m * width, bindingBytes, tuning);
+  const parts = partsOf(groups, k, 4 * m * width, limits.bindingBytes, tuning);
   const length = Math.ceil(k / parts / DEPTH) * DEPTH, split = parts > 1;
   const sums: Bound = {
     arg: "scratch",
@@ -186,7 +186,7 @@ function launchesOfPart(
     accumulate: accumulate && !split,
     ...(bias === undefined || split ? {} : { bias, biasAt: columns[0] }),
   };
-  const launches = [tile ? tiled(what, tile) : thinLaunch(what, turned)];
+  const launches = [tile ? tiled(what, tile) : thinLaunch(what, turned, limits)];
   if (split) {
     launches.push(sumParts({
       name: `${name} (sum)`,
@@ -290,7 +290,7 @@ function tiled(what: Operands, tile: Tile): Launch {
 }
 
 // Few columns are few rows of the transpose: yᵀ = op(b)ᵀ op(a)ᵀ.
-function thinLaunch(what: Operands, turned: boolean): Launch {
+function thinLaunch(what: Operands, turned: boolean, limits: GpuLimits): Launch {
   const { name, m, n, k, parts, length, left, right, ta, tb, y, partSize, accumulate, bias, biasAt = 0 } =
     what;
   const thin = turned ? right : left, wide = turned ? left! : right;
@@ -333,7 +333,7 @@ function thinLaunch(what: Operands, turned: boolean): Launch {
       biasRow: turned ? 1 : 0,
       biasColumn: turned ? 0 : 1,
     },
-    code: thinCode(variant),
+    code: thinCode(variant, limits),
     workgroups: [Math.ceil(many / (along ? 8 : 16)), 1, parts],
     work: work(what),
   };

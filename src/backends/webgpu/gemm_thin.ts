@@ -2,7 +2,8 @@
 // workgroup owns 16 columns (8 where k runs along the rows of b), its threads share out k, and their sums are added in a
 // fixed tree. Few columns are few rows of the transpose: gemm.ts turns them. Also the sum of the parts of a split product.
 
-import { grid, type Launch, type Tensor } from "./kernel.ts";
+import { type GpuLimits, grid, type Launch, type Tensor } from "./kernel.ts";
+import { exchange, place, type Reduction, reductions } from "./reduce.ts";
 
 /** What the code depends on. */
 export interface ThinVariant {
@@ -22,32 +23,19 @@ const lines = (length: number, line: (i: number) => string): string =>
   Array.from({ length }, (_, i) => line(i)).join("\n");
 
 /** WGSL of a product with few rows. */
-export function thinCode(variant: ThinVariant): string {
+export function thinCode(variant: ThinVariant, limits: GpuLimits): string {
   const { rows, along, vectors } = variant;
   const type = vectors ? "vec4f" : "f32", wide = vectors ? 4 : 1;
   const lanes = along ? 32 : 16 / wide; // threads next to each other in memory
+  // Neighbours in a run of `lanes` hold different terms if `along`, else different columns.
+  const sumOf: Reduction = {
+    name: "sumOf",
+    type,
+    combined: "a + b",
+    ...(along ? { team: lanes } : { step: lanes }),
+  };
   return `
-var<workgroup> sums: array<${type}, 256>;
-// Neighbours in a run of 'lanes' hold different ${along ? "terms" : "columns"}.
-fn sumOf(value: ${type}, lane: u32) -> ${type} {
-  sums[lane] = value;
-  workgroupBarrier();
-  ${
-    along
-      ? `for (var span = 16u; span > 0u; span >>= 1u) {
-    if ((lane & 31u) < span) { sums[lane] += sums[lane + span]; }
-    workgroupBarrier();
-  }
-  let total = sums[lane & ~31u];`
-      : `for (var span = 128u; span >= ${lanes}u; span >>= 1u) {
-    if (lane < span) { sums[lane] += sums[lane + span]; }
-    workgroupBarrier();
-  }
-  let total = sums[lane % ${lanes}u];`
-  }
-  workgroupBarrier();
-  return total;
-}
+${reductions(limits, sumOf)}
 fn put(row: u32, column: u32, value: f32, part: u32) {
   if (row >= p.m || column >= p.n) { return; }
   let to = p.yAt + part * p.partSize + row * p.yRow + column * p.yColumn;
@@ -56,7 +44,7 @@ fn put(row: u32, column: u32, value: f32, part: u32) {
   };
 }
 @compute @workgroup_size(256) fn main(
-  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32${exchange(limits)},
 ) {
   let begin = group.z * p.length;
   let end = min(begin + p.length, p.k);
@@ -66,11 +54,11 @@ fn put(row: u32, column: u32, value: f32, part: u32) {
     lines(rows, (i) =>
       along
         ? `{
-    let total = sumOf(c${i}, lane);
+    let total = sumOf(c${i}, ${place(limits)});
     if ((lane & 31u) == 0u) { put(${i}u, column, ${vectors ? "dot(total, vec4f(1.0))" : "total"}, group.z); }
   }`
         : `{
-    let total = sumOf(c${i}, lane);
+    let total = sumOf(c${i}, ${place(limits)});
     if (lane < ${lanes}u) { ${
           vectors
             ? lines(4, (j) => `put(${i}u, column + ${j}u, total[${j}], group.z);`)

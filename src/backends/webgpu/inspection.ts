@@ -3,16 +3,15 @@
 
 import type { inspection as family } from "../../ops/inspection.ts";
 import { BUILTINS, f32, grid, GROUP, GROUP_INDEX, type Kernel, read, write } from "./kernel.ts";
-import { MOST_OF_GROUP, SUM_OF_GROUP } from "./reduce.ts";
+import { exchange, MOST_OF_GROUP, place, reductions, SUM_OF_GROUP } from "./reduce.ts";
 
-const attentionWeights: Kernel = ({ dims: [B, T, H, D, causal] }) => [{
+const attentionWeights: Kernel = ({ dims: [B, T, H, D, causal], limits }) => [{
   name: "attentionWeights",
   tensors: [read("qkv", 0), read("lengths", 1), write("weights", 2)],
   sizes: { T, H, D, C: H * D, rows: B * H * T, causal, scale: f32(1 / Math.sqrt(D)) },
   code: `${GROUP_INDEX}
-${SUM_OF_GROUP}
-${MOST_OF_GROUP}
-@compute @workgroup_size(${GROUP}) fn main(${BUILTINS}) {
+${reductions(limits, SUM_OF_GROUP, MOST_OF_GROUP)}
+@compute @workgroup_size(${GROUP}) fn main(${BUILTINS}${exchange(limits)}) {
   let row = groupIndex(group, groups);
   if (row >= p.rows) { return; }
   let head = row / p.T; let query = row % p.T; let b = head / p.H;
@@ -30,14 +29,14 @@ ${MOST_OF_GROUP}
     }
     weights[to + k] = score;
   }
-  most = mostOfGroup(most, lane);
+  most = mostOfGroup(most, ${place(limits)});
   var sum = 0.0;
   for (var k = lane; k < end; k += ${GROUP}u) {
     let weight = exp(weights[to + k] - most);
     weights[to + k] = weight;
     sum += weight;
   }
-  sum = sumOfGroup(sum, lane);
+  sum = sumOfGroup(sum, ${place(limits)});
   for (var k = lane; k < end; k += ${GROUP}u) { weights[to + k] /= sum; }
 }`,
   workgroups: grid(B * H * T),

@@ -4,8 +4,18 @@
 
 import type { losses as family } from "../../ops/loss.ts";
 import { type Matrix, product } from "./gemm.ts";
-import { BUILTINS, grid, GROUP_INDEX, type Kernel, type Launch, read, type Tensor, write } from "./kernel.ts";
-import { MOST_OF_GROUP, SUM_OF_GROUP } from "./reduce.ts";
+import {
+  BUILTINS,
+  type GpuLimits,
+  grid,
+  GROUP_INDEX,
+  type Kernel,
+  type Launch,
+  read,
+  type Tensor,
+  write,
+} from "./kernel.ts";
+import { exchange, MOST_OF_GROUP, place, reductions, SUM_OF_GROUP } from "./reduce.ts";
 
 /** Rows of logits whose losses or slopes are taken. */
 interface Rows {
@@ -25,7 +35,10 @@ interface Rows {
 }
 
 // Rows without a target are not read. -3e38 stands for minus infinity; what is taken from it stays finite.
-function rowsLaunch({ name, count, first, k, stride, logits, targets, loss, slopes }: Rows): Launch {
+function rowsLaunch(
+  { name, count, first, k, stride, logits, targets, loss, slopes }: Rows,
+  limits: GpuLimits,
+): Launch {
   const into = slopes?.into, inPlace = into === logits;
   return {
     name,
@@ -38,9 +51,8 @@ function rowsLaunch({ name, count, first, k, stride, logits, targets, loss, slop
     ],
     sizes: { count, first, k, stride, padded: inPlace ? Math.ceil(k / 4) * 4 : k },
     code: `${GROUP_INDEX}
-${SUM_OF_GROUP}
-${MOST_OF_GROUP}
-@compute @workgroup_size(256) fn main(${BUILTINS}) {
+${reductions(limits, SUM_OF_GROUP, MOST_OF_GROUP)}
+@compute @workgroup_size(256) fn main(${BUILTINS}${exchange(limits)}) {
   let row = groupIndex(group, groups);
   if (row >= p.count) { return; }
   let goal = targets[p.first + row];
@@ -56,8 +68,8 @@ ${MOST_OF_GROUP}
     }
     sum += exp(x - top);
   }
-  let most = mostOfGroup(top, lane);
-  let total = sumOfGroup(sum * exp(max(top - most, -100.0)), lane);
+  let most = mostOfGroup(top, ${place(limits)});
+  let total = sumOfGroup(sum * exp(max(top - most, -100.0)), ${place(limits)});
   ${
       loss
         ? `if (lane == 0u) {
@@ -107,7 +119,7 @@ const crossEntropy: Kernel = ({ dims: [n, k], limits }) =>
       logits: read("logits", 0, { offset: 4 * first * k, bytes: 4 * count * k }),
       targets: read("targets", 1),
       loss: write("loss", 2),
-    })
+    }, limits)
   );
 
 const crossEntropyGrad: Kernel = ({ dims: [n, k], limits }) =>
@@ -122,7 +134,7 @@ const crossEntropyGrad: Kernel = ({ dims: [n, k], limits }) =>
       logits: read("logits", 0, window),
       targets: read("targets", 1),
       slopes: { d: read("d", 2), into: write("slopes", 3, window) },
-    });
+    }, limits);
   });
 
 const MOST_LOGITS = 112 * 2 ** 20; // bytes of scratch; 512 rows of 50,257
@@ -157,7 +169,10 @@ const projection = (train: boolean): Kernel => ({ dims: [n, v, c], limits }) => 
       limits,
     );
     if (!train) {
-      return [...project, rowsLaunch({ ...shared, name: `${name} (losses)`, loss: write("loss", 3) })];
+      return [
+        ...project,
+        rowsLaunch({ ...shared, name: `${name} (losses)`, loss: write("loss", 3) }, limits),
+      ];
     }
     return [
       ...project,
@@ -166,7 +181,7 @@ const projection = (train: boolean): Kernel => ({ dims: [n, v, c], limits }) => 
         name: `${name} (slopes)`,
         loss: write("loss", 4),
         slopes: { d: read("d", 3), into: logits },
-      }),
+      }, limits),
       ...product({
         name: `${name} (dh)`,
         m: count,

@@ -33,6 +33,14 @@ export interface ShaderModule {
   readonly uniform: boolean;
 }
 
+// What must stand before all declarations: extensions that a kernel's code asks for by what it uses.
+const EXTENSIONS: readonly [name: string, used: RegExp][] = [
+  ["f16", /\b(f16|vec4h)\b/],
+  ["subgroups", /\bsubgroup(?=[A-Z]|_\w)/],
+];
+const directives = (code: string): string[] =>
+  EXTENSIONS.flatMap(([name, used]) => used.test(code) ? [`enable ${name};`] : []);
+
 /** Bindings of a stage that every device has. */
 export const MOST_BINDINGS = 8;
 
@@ -79,8 +87,9 @@ export function shaderModule(
   }
   const halves = bindings.filter(({ half }) => half);
   for (const { name, element } of halves) body = halved(body, name, element);
-  if (halves.length > 0) declarations.unshift("enable f16;", NARROW);
-  return { code: `${declarations.join("\n")}\n${body}`, bindings, uniform };
+  if (halves.length > 0) declarations.push(NARROW);
+  const text = [...declarations, body].join("\n");
+  return { code: [...directives(text), text].join("\n"), bindings, uniform };
 }
 
 const overlap = (a: BoundWindow, b: BoundWindow): boolean =>

@@ -4,7 +4,19 @@
 // summed the same way.
 
 import type { norm as family } from "../../ops/norm.ts";
-import { BUILTINS, f32, grid, GROUP, GROUP_INDEX, type Kernel, type Launch, read, write } from "./kernel.ts";
+import {
+  BUILTINS,
+  f32,
+  type GpuLimits,
+  grid,
+  GROUP,
+  GROUP_INDEX,
+  type Kernel,
+  type Launch,
+  read,
+  write,
+} from "./kernel.ts";
+import { exchange, place, reductions } from "./reduce.ts";
 
 // Threads for a row: about 12 elements each.
 const teamOf = (C: number): number => Math.min(GROUP, Math.max(8, 2 ** Math.ceil(Math.log2(C / 12))));
@@ -20,31 +32,25 @@ function vectors(C: number) {
 }
 
 // Every thread of the group calls `sumOfTeam`, which gives each the sums over its team.
-const teams = (C: number): string => {
+const teams = (C: number, limits: GpuLimits): string => {
   const { as, total } = vectors(C), team = teamOf(C);
   return `const TEAM = ${team}u;
-var<workgroup> sums: array<vec2f, ${GROUP}>;
-fn sumOfTeam(value: vec2f, lane: u32) -> vec2f {
-  sums[lane] = value;
-  workgroupBarrier();
-  for (var span = TEAM / 2u; span > 0u; span /= 2u) {
-    if (lane % TEAM < span) { sums[lane] += sums[lane + span]; }
-    workgroupBarrier();
-  }
-  let sum = sums[lane / TEAM * TEAM];
-  workgroupBarrier();
-  return sum;
-}
+${reductions(limits, { name: "sumOfTeam", type: "vec2f", combined: "a + b", team })}
 fn total(v: ${as}) -> f32 { return ${total}; }
 ${GROUP_INDEX}`;
 };
 
 // A body with `row`, `first` (of the row, in vectors), `mine` (this thread's first vector) and `end`, 0 if there is no row.
-const overRows = (rows: number, C: number, body: string): Pick<Launch, "code" | "workgroups" | "work"> => {
+const overRows = (
+  rows: number,
+  C: number,
+  limits: GpuLimits,
+  body: string,
+): Pick<Launch, "code" | "workgroups" | "work"> => {
   const perGroup = GROUP / teamOf(C);
   return {
-    code: `${teams(C)}
-@compute @workgroup_size(${GROUP}) fn main(${BUILTINS}) {
+    code: `${teams(C, limits)}
+@compute @workgroup_size(${GROUP}) fn main(${BUILTINS}${exchange(limits)}) {
   let row = groupIndex(group, groups) * ${perGroup}u + lane / TEAM; let first = row * p.length;
   let mine = lane % TEAM; let end = select(0u, p.length, row < p.rows);
   ${body}
@@ -54,7 +60,7 @@ const overRows = (rows: number, C: number, body: string): Pick<Launch, "code" | 
   };
 };
 
-const addLayerNorm: Kernel = ({ dims: [rows, C], floats: [epsilon] }) => {
+const addLayerNorm: Kernel = ({ dims: [rows, C], floats: [epsilon], limits }) => {
   const { as, length } = vectors(C);
   return [{
     name: "addLayerNorm",
@@ -72,18 +78,19 @@ const addLayerNorm: Kernel = ({ dims: [rows, C], floats: [epsilon] }) => {
     ...overRows(
       rows,
       C,
+      limits,
       `var s = 0.0;
   for (var i = mine; i < end; i += TEAM) {
     added[first + i] = x[first + i] + r[first + i];
     s += total(added[first + i]); // as it was stored
   }
-  let mean = sumOfTeam(vec2f(s, 0.0), lane).x / p.C;
+  let mean = sumOfTeam(vec2f(s, 0.0), ${place(limits)}).x / p.C;
   s = 0.0;
   for (var i = mine; i < end; i += TEAM) {
     let v = added[first + i] - mean;
     s += total(v * v);
   }
-  let deviation = 1.0 / sqrt(sumOfTeam(vec2f(s, 0.0), lane).x / p.C + p.epsilon);
+  let deviation = 1.0 / sqrt(sumOfTeam(vec2f(s, 0.0), ${place(limits)}).x / p.C + p.epsilon);
   for (var i = mine; i < end; i += TEAM) {
     y[first + i] = (added[first + i] - mean) * deviation * gain[i] + bias[i];
   }
@@ -95,7 +102,7 @@ const addLayerNorm: Kernel = ({ dims: [rows, C], floats: [epsilon] }) => {
   }];
 };
 
-const layerNormGrad: Kernel = ({ dims: [rows, C] }) => {
+const layerNormGrad: Kernel = ({ dims: [rows, C], limits }) => {
   const { as, length } = vectors(C);
   return [{
     name: "layerNormGrad",
@@ -111,6 +118,7 @@ const layerNormGrad: Kernel = ({ dims: [rows, C] }) => {
     ...overRows(
       rows,
       C,
+      limits,
       `var mean = 0.0; var deviation = 0.0;
   if (row < p.rows) {
     mean = means[row];
@@ -121,7 +129,7 @@ const layerNormGrad: Kernel = ({ dims: [rows, C] }) => {
     let v = d[first + i] * gain[i];
     s += vec2f(total(v), total(v * ((added[first + i] - mean) * deviation)));
   }
-  s = sumOfTeam(s, lane) / p.C;
+  s = sumOfTeam(s, ${place(limits)}) / p.C;
   for (var i = mine; i < end; i += TEAM) {
     let hat = (added[first + i] - mean) * deviation;
     dx[first + i] = deviation * (d[first + i] * gain[i] - s.x - hat * s.y);

@@ -13,12 +13,13 @@ import {
   read,
   write,
 } from "./kernel.ts";
-import { SUM_OF_GROUP } from "./reduce.ts";
+import { exchange, place, reductions, SUM_OF_GROUP } from "./reduce.ts";
 
 const PARTIAL = 16384; // elements of a partial sum: 64 for each thread
 
-const sumSquares: Kernel = ({ dims: [n], limits: { bindingBytes } }) => {
-  const most = Math.floor(bindingBytes / 256) * 64, window = most > PARTIAL ? most - most % PARTIAL : most;
+const sumSquares: Kernel = ({ dims: [n], limits }) => {
+  const most = Math.floor(limits.bindingBytes / 256) * 64,
+    window = most > PARTIAL ? most - most % PARTIAL : most;
   const partials = Math.ceil(n / window) * Math.ceil(Math.min(n, window) / PARTIAL);
   const scratch = { bytes: 4 * partials }, launches: Launch[] = [];
   let first = 0;
@@ -28,14 +29,14 @@ const sumSquares: Kernel = ({ dims: [n], limits: { bindingBytes } }) => {
       name: "sumSquares",
       tensors: [read("x", 0, { offset: 4 * start, bytes: 4 * count }), write("partials", "scratch", scratch)],
       sizes: { n: count, groups, first },
-      code: `${SUM_OF_GROUP}
+      code: `${reductions(limits, SUM_OF_GROUP)}
 ${GROUP_INDEX}
-@compute @workgroup_size(256) fn main(${BUILTINS}) {
+@compute @workgroup_size(256) fn main(${BUILTINS}${exchange(limits)}) {
   let part = groupIndex(group, groups);
   let end = min((part + 1u) * ${PARTIAL}u, p.n);
   var sum = 0.0;
   for (var i = part * ${PARTIAL}u + lane; i < end; i += 256u) { sum += x[i] * x[i]; }
-  sum = sumOfGroup(sum, lane);
+  sum = sumOfGroup(sum, ${place(limits)});
   if (lane == 0u && part < p.groups) { partials[p.first + part] = sum; }
 }`,
       workgroups: grid(groups),
@@ -47,11 +48,11 @@ ${GROUP_INDEX}
     name: "sumSquares: partial sums",
     tensors: [read("partials", "scratch", scratch), write("y", 1)],
     sizes: { n: first },
-    code: `${SUM_OF_GROUP}
-@compute @workgroup_size(256) fn main(@builtin(local_invocation_index) lane: u32) {
+    code: `${reductions(limits, SUM_OF_GROUP)}
+@compute @workgroup_size(256) fn main(@builtin(local_invocation_index) lane: u32${exchange(limits)}) {
   var sum = 0.0;
   for (var i = lane; i < p.n; i += 256u) { sum += partials[i]; }
-  sum = sumOfGroup(sum, lane);
+  sum = sumOfGroup(sum, ${place(limits)});
   if (lane == 0u) { y[0] = sum; }
 }`,
     workgroups: [1, 1, 1],

@@ -4,31 +4,16 @@
 
 import type { sampling as family } from "../../ops/sampling.ts";
 import { BUILTINS, type GpuLimits, grid, GROUP_INDEX, i32, type Kernel, read, write } from "./kernel.ts";
+import { exchange, place, type Reduction, reductions } from "./reduce.ts";
 
-// `name(value, lane)` gives every one of 256 threads what all their values combine to, in a fixed tree.
-const ofGroup = (name: string, type: string, combined: string): string => `
-var<workgroup> ${name}Values: array<${type}, 256>;
-fn ${name}(value: ${type}, lane: u32) -> ${type} {
-  ${name}Values[lane] = value;
-  workgroupBarrier();
-  for (var span = 128u; span > 0u; span >>= 1u) {
-    if (lane < span) {
-      let a = ${name}Values[lane];
-      let b = ${name}Values[lane + span];
-      ${name}Values[lane] = ${combined};
-    }
-    workgroupBarrier();
-  }
-  let all = ${name}Values[0];
-  workgroupBarrier();
-  return all;
-}`;
+const MOST: Reduction = { name: "mostOf", type: "u32", combined: "max(a, b)" };
+const COUNTS: Reduction = { name: "countsOf", type: "vec3u", combined: "a + b" };
+const MASSES: Reduction = { name: "massesOf", type: "vec3f", combined: "a + b" };
 
 // Logits are read as bits, so that no device flushes or canonicalises them before they are compared.
-const SAMPLE = `${GROUP_INDEX}
-${ofGroup("mostOf", "u32", "max(a, b)")}
-${ofGroup("countsOf", "vec3u", "a + b")}
-${ofGroup("massesOf", "vec3f", "a + b")}
+const sample = (limits: GpuLimits): string =>
+  `${GROUP_INDEX}
+${reductions(limits, MOST, COUNTS, MASSES)}
 var<workgroup> limits: vec3f;
 var<workgroup> tied: array<u32, 256>;
 var<workgroup> shares: array<f32, 256>;
@@ -48,7 +33,7 @@ fn weight(key: u32, top: f32, temperature: f32) -> f32 {
   return exp(max((valueOf(key) - top) / temperature, -100.0));
 }
 
-@compute @workgroup_size(256) fn main(${BUILTINS}) {
+@compute @workgroup_size(256) fn main(${BUILTINS}${exchange(limits)}) {
   let row = groupIndex(group, groups);
   if (row >= p.rows) { return; }
   let base = row * p.width;
@@ -57,10 +42,10 @@ fn weight(key: u32, top: f32, temperature: f32) -> f32 {
 
   var most = 0u;
   for (var i = lane; i < p.vocab; i += 256u) { most = max(most, keyAt(base + i)); }
-  most = mostOf(most, lane);
+  most = mostOf(most, ${place(limits)});
   var first = 0u; // the complement of its number: the least is the most
   for (var i = lane; i < p.vocab; i += 256u) { if (keyAt(base + i) == most) { first = max(first, ~i); } }
-  first = ~mostOf(first, lane);
+  first = ~mostOf(first, ${place(limits)});
   let readable = most > 0x007fffffu && most < 0xff800000u;
   if (chosen.x == 0.0) {
     if (lane == 0u) { tokens[p.start + row] = select(-1, i32(first), readable); }
@@ -81,7 +66,7 @@ fn weight(key: u32, top: f32, temperature: f32) -> f32 {
       for (var i = lane; i < p.vocab; i += 256u) {
         counts += select(vec3u(0u), vec3u(1u), vec3u(keyAt(base + i)) >= tries);
       }
-      counts = countsOf(counts, lane);
+      counts = countsOf(counts, ${place(limits)});
       if (counts.z >= wanted) { edge = tries.z; }
       else if (counts.y >= wanted) { edge = tries.y; above = counts.z; }
       else if (counts.x >= wanted) { edge = tries.x; above = counts.y; }
@@ -95,7 +80,7 @@ fn weight(key: u32, top: f32, temperature: f32) -> f32 {
       let key = keyAt(base + i);
       if (key > edge) { mass += weight(key, top, temperature); }
     }
-    mass = massesOf(vec3f(mass), lane).x;
+    mass = massesOf(vec3f(mass), ${place(limits)}).x;
     if (ties > 0u) { mass += f32(ties) * weight(edge, top, temperature); }
     let wanted = chosen.z * mass;
     var low = 0u;
@@ -109,7 +94,7 @@ fn weight(key: u32, top: f32, temperature: f32) -> f32 {
           masses += select(vec3f(0.0), vec3f(weight(key, top, temperature)), vec3u(key) >= tries);
         }
       }
-      masses = massesOf(masses, lane);
+      masses = massesOf(masses, ${place(limits)});
       if (tries.z <= edge || masses.z >= wanted) { low = tries.z; }
       else if (tries.y <= edge || masses.y >= wanted) { low = tries.y; above = masses.z; }
       else if (tries.x <= edge || masses.x >= wanted) { low = tries.x; above = masses.y; }
@@ -148,7 +133,7 @@ fn weight(key: u32, top: f32, temperature: f32) -> f32 {
   }
   // A chance may have been rounded to 1; the sum must still pass it.
   let aim = min(chances[p.start + row] * total, bitcast<f32>(bitcast<u32>(total) - 1u));
-  let winner = ~mostOf(select(0u, ~lane, sum + share > aim), lane);
+  let winner = ~mostOf(select(0u, ~lane, sum + share > aim), ${place(limits)});
   if (lane != min(winner, 255u)) { return; }
   var token = first;
   seen = rank;
@@ -184,7 +169,7 @@ const sampleTokens: Kernel = ({ dims: [B, R, V], limits }) => {
         write("tokens", 3),
       ],
       sizes: { rows, start, width: R, vocab: V },
-      code: SAMPLE,
+      code: sample(limits),
       workgroups: grid(rows),
       work: 200 * rows * V,
     };
