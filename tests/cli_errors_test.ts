@@ -49,6 +49,16 @@ Deno.test("flags that are wrong or missing", async () => {
     `${RUN} --steps 2 --out new --device gpu`,
   );
   await fails(
+    "option '--precision <name>' argument 'half' is invalid. Allowed choices are f32, f16.",
+    `${RUN} --steps 2 --out new --precision half`,
+  );
+  for (const device of ["", " --device wasm", " --device auto"]) {
+    await fails(
+      "--precision f16 is for a GPU: add --device webgpu, or leave it out",
+      `${RUN} --steps 2 --out new --precision f16${device}`,
+    );
+  }
+  await fails(
     "option '--recompute <what>' argument 'all' is invalid. Allowed choices are none, attention, block.",
     `${RUN} --steps 2 --out new --recompute all`,
   );
