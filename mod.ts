@@ -24,6 +24,7 @@ export * from "./src/open_device.ts";
 /** Layers as functions on values: ops under the names that models use. */
 export * as nn from "./src/nn/layers.ts";
 export * from "./src/nn/lora.ts";
+export * from "./src/nn/loss_scale.ts";
 export * from "./src/nn/model.ts";
 export * from "./src/nn/parameters.ts";
 export * from "./src/nn/published.ts";

@@ -11,14 +11,26 @@ const FIRST_SCALE = 2 ** 16;
 /** What the page of the scale takes, by name. */
 export const lossScalePage: Readonly<Record<string, number>> = { [PAGE]: 2 * STREAK_AT };
 
-/** The scale (1), and how many updates in a row were good with it (1), as states of a graph. */
+/**
+ * The scale (1), and how many updates in a row were good with it (1), as states of a graph.
+ *
+ * @example The gradient of a model of your own, for a device that stores halves.
+ * ```ts
+ * import { Graph, gradients, lossScale, ops } from "@foreword/foreword";
+ * const graph = new Graph("line"), x = graph.input("x", [4], "f32");
+ * const w = graph.state("w", [4], "f32", { parameter: true }), into = graph.state("d/w", [4]);
+ * const [loss] = graph.apply(ops.dot, [w, x]);
+ * const { gradients: [dw] } = gradients(graph, loss, [{ parameter: w, into }], lossScale(graph).scale);
+ * graph.assign(into, dw);
+ * ```
+ */
 export function lossScale(graph: Graph): { scale: Value; streak: Value } {
   const state = (name: string, offset: number): Value =>
     graph.state(name, [1], "f32", { place: { page: PAGE, offset } });
   return { scale: state(PAGE, 0), streak: state(`${PAGE}/streak`, STREAK_AT) };
 }
 
-/** Where a scale stands, for checkpoints. */
+/** Where a scale stands; checkpoints hold it. */
 export interface LossScale {
   /** A power of two. */
   readonly scale: number;
