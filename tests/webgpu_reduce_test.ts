@@ -2,7 +2,7 @@
 // itself, run with made-up subgroups of every size and order, because no adapter that Deno opens without a GPU has any.
 // The real thing is in hosts/op_suite.ts, which other hosts run.
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type GpuLimits, type Launch, PORTABLE, read, write } from "../src/backends/webgpu/kernel.ts";
 import { launchesOf } from "../src/backends/webgpu/launches.ts";
 import { shaderModule } from "../src/backends/webgpu/module.ts";
@@ -22,16 +22,10 @@ const EXCHANGED: GpuLimits = { ...PORTABLE, subgroups: true };
 
 const launchesOn = (limits: GpuLimits) => jobs.flatMap(({ plan }) => launchesOf(plan, limits));
 
-const codeOf = (launch: Launch): string =>
+const codeOf = (launch: Launch, half = false): string =>
   shaderModule(
     launch,
-    launch.tensors.map(({ as }, i) => ({
-      buffer: i,
-      offset: 0,
-      bytes: 256,
-      element: as ?? "f32",
-      half: false,
-    })),
+    launch.tensors.map(({ as }, i) => ({ buffer: i, offset: 0, bytes: 256, element: as ?? "f32", half })),
   ).code;
 
 Deno.test("without the feature no module knows of subgroups", () => {
@@ -66,9 +60,10 @@ Deno.test("with the feature reductions exchange values, and such modules begin b
   ]);
 });
 
-Deno.test("a directive stands before the uniform block and the bindings", () => {
-  const code = codeOf(launchesOn(EXCHANGED).find(({ name }) => name === "dot")!);
-  assertStringIncludes(code, "enable subgroups;\nstruct Sizes {");
+Deno.test("directives stand before everything else, also beside that of halves", () => {
+  const launch = launchesOn(EXCHANGED).find(({ name }) => name === "dot")!;
+  assertMatch(codeOf(launch), /^enable subgroups;\nstruct Sizes {/);
+  assertMatch(codeOf(launch, true), /^enable f16;\nenable subgroups;\n(?!enable)/);
 });
 
 /** How the 256 threads of a workgroup are made into subgroups: of each its subgroup and its place there. */
