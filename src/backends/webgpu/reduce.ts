@@ -33,9 +33,9 @@ export const place = ({ subgroups }: GpuLimits): string => subgroups ? "lane, pe
 
 /** WGSL of reductions for entry points of 256 threads. */
 export const reductions = ({ subgroups }: GpuLimits, ...list: readonly Reduction[]): string =>
-  [...(subgroups ? [REACH] : []), ...list.map(subgroups ? exchanged : halved)].join("\n");
+  [...(subgroups ? [REACH] : []), ...list.map(subgroups ? byExchange : inMemory)].join("\n");
 
-const halved = ({ name, type, combined, team = GROUP, step = 1 }: Reduction): string =>
+const inMemory = ({ name, type, combined, team = GROUP, step = 1 }: Reduction): string =>
   `var<workgroup> ${name}Values: array<${type}, ${GROUP}>;
 fn ${name}(value: ${type}, lane: u32) -> ${type} {
   ${name}Values[lane] = value;
@@ -65,7 +65,7 @@ const REACH = `fn reachOf(lane: u32, peer: u32) -> u32 {
 
 // Each round of a butterfly adds the same two numbers on both sides, so that all threads of a run hold the same; one of
 // them for each step writes it, and every thread combines what the runs of its team wrote, first to last.
-const exchanged = ({ name, type, combined, team = GROUP, step = 1 }: Reduction): string =>
+const byExchange = ({ name, type, combined, team = GROUP, step = 1 }: Reduction): string =>
   `var<workgroup> ${name}Values: array<${type}, ${GROUP}>;
 fn ${name}(value: ${type}, lane: u32, peers: u32, peer: u32) -> ${type} {
   let reach = clamp(reachOf(lane, peer), ${step}u, ${team}u);
