@@ -76,9 +76,9 @@ async function* crossingRows(
   for (const device of devices) {
     const speed = await measureSpeed(device), { kind } = device;
     speeds.push(speed);
-    yield { name: `auto-rate-${kind}`, unit: "Gop/s", value: speed.rate / 1e9 };
-    yield { name: `auto-launch-${kind}`, unit: "us", value: 1e6 * speed.launch };
-    yield { name: `auto-wait-${kind}`, unit: "ms", value: 1000 * speed.wait };
+    yield { name: `auto-rate-${kind}`, unit: "Gop/s", clock: "host", value: speed.rate / 1e9 };
+    yield { name: `auto-launch-${kind}`, unit: "us", clock: "host", value: 1e6 * speed.launch };
+    yield { name: `auto-wait-${kind}`, unit: "ms", clock: "host", value: 1000 * speed.wait };
   }
   const [onWasm, onGpu] = speeds, name = gpu.description.replace("WebGPU on ", "");
   for (const size of allSizes(quick)) {
@@ -87,11 +87,16 @@ async function* crossingRows(
     for (const [i, device] of devices.entries()) {
       taken.push(await secondsOfStep(device, size, expected[i]));
       const row = `auto-${size.name}-${device.kind}`;
-      yield { name: `${row}-predicted`, unit: "ms", value: 1000 * expected[i] };
-      yield { name: row, unit: "ms", value: 1000 * taken[i] };
+      yield { name: `${row}-predicted`, unit: "ms", clock: "host", value: 1000 * expected[i] };
+      yield { name: row, unit: "ms", clock: "host", value: 1000 * taken[i] };
     }
-    yield { name: `auto-${size.name}-gain-predicted`, unit: "x", value: expected[0] / expected[1] };
-    yield { name: `auto-${size.name}-gain`, unit: "x", value: taken[0] / taken[1] };
+    yield {
+      name: `auto-${size.name}-gain-predicted`,
+      unit: "x",
+      clock: "host",
+      value: expected[0] / expected[1],
+    };
+    yield { name: `auto-${size.name}-gain`, unit: "x", clock: "host", value: taken[0] / taken[1] };
     remark(`auto, ${size.name}: ${choiceBySpeed(cost, onWasm, onGpu, name).text}`);
   }
   const models = family(), first = models[crossing(models.map(({ cost }) => cost), onWasm, onGpu)];

@@ -179,8 +179,9 @@ webGpuTest("a quick benchmark yields every row, with the clock behind it", async
     remarks.some((text) => text.startsWith("left out: train of pytorch-cuda: its model has 0 parameters")),
   );
   for (const { name, value, clock } of rows) {
-    assert(Number.isFinite(value) && value > 0, `${name} is ${value}`);
-    assertEquals(clock === undefined, /-(dispatches|temporaries)$/.test(name), name);
+    // Reading memory of WASM takes no time that a clock sees.
+    assert(Number.isFinite(value) && (value > 0 || name === "auto-wait-wasm"), `${name} is ${value}`);
+    assertEquals(clock === undefined, /-(dispatches|temporaries|crossing)$/.test(name), name);
   }
   for (
     const name of [
@@ -194,6 +195,7 @@ webGpuTest("a quick benchmark yields every row, with the clock behind it", async
       "train-tiny",
       "decode-tiny-batch-1",
       "decode-tiny-batch-1-weights",
+      "auto-tiny-gain",
     ]
   ) assert(names.includes(name), `${name} is missing`);
 });
