@@ -14,7 +14,8 @@ import config from "../deno.json" with { type: "json" };
  *   gemm-into-…, linear-…; attention-bB-tT-hH-dD, …-forward-backward, and …-gemm-share (%), its rate as a share of the
  *   product's; other ops by their own name and first shape; peak-multiply-add, peak-copy-N-kib for a working set.
  * - `step`: train-SIZE, forward-SIZE and train-SIZE-dropout (ms); …-tokens, …-flops; …-gemm-bound (%), the share of the
- *   time that the formula's operations would take at the product's rate; train-SIZE-share-FAMILY (%); train-SIZE-in-turns,
+ *   time that the formula's operations would take at the product's rate; forward- and gradient-SIZE-half-targets (x), how
+ *   many times as fast they are where every second row has a target; train-SIZE-share-FAMILY (%); train-SIZE-in-turns,
  *   forward-SIZE-in-turns and their bounds, in every runtime, these taking turns.
  * - `decode`: decode-SIZE-batch-N.
  * - `startup`: startup-SIZE (s), from the start of a process to the end of its first update; startup-SIZE-later-step (ms);

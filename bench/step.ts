@@ -4,8 +4,8 @@
 
 import { openWasm } from "../src/backends/wasm/device.ts";
 import { DROPOUT, withDropout } from "../src/models/gpt1.ts";
-import { createGpt1 } from "../src/models/gpt1_model.ts";
-import type { Device } from "../src/backends/backend.ts";
+import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
+import type { Device, Feeds } from "../src/backends/backend.ts";
 import { familyShares } from "./families.ts";
 import { modelJob, operands, PRODUCT, productFlops, productJob, withJob } from "./jobs.ts";
 import { alternate } from "./measure.ts";
@@ -27,6 +27,23 @@ async function withDropoutOn(device: Device, { config, batch }: Size, least: num
   const [seconds] = await alternate([update], { seconds: 0, least });
   await end();
   return 1000 * seconds;
+}
+
+// How many times as fast passes are where every second row has a target, as in padded batches and where answers are scored.
+async function gainsOfHalf(
+  model: Gpt1,
+  feeds: Feeds,
+  batch: number,
+): Promise<[forward: number, gradient: number]> {
+  const run = { batch, length: model.context, language: true };
+  const half = {
+    ...feeds,
+    targets: Int32Array.from(feeds.targets, (target, i) => i % 2 === 0 ? target : -1),
+  };
+  const scores = model.scores(run), gradient = model.gradient(run);
+  const jobs = [scores, gradient].flatMap((pass) => [feeds, half].map((fed) => () => pass.run(fed)));
+  const [forward, forward2, backward, backward2] = await alternate(jobs, { seconds: 0, least: 5 });
+  return [forward / forward2, backward / backward2];
 }
 
 async function* benchSize(size: Size, threads: number, peak: number): AsyncGenerator<Row, void, undefined> {
@@ -53,6 +70,9 @@ async function* benchSize(size: Size, threads: number, peak: number): AsyncGener
   for (const [family, share] of await familyShares(device, model, feeds, batch, 3)) {
     yield { ...at, name: `train-${name}-share-${family}`, unit: "%", value: 100 * share };
   }
+  const [forward2, gradient2] = await gainsOfHalf(model, feeds, batch);
+  yield { ...at, name: `forward-${name}-half-targets`, unit: "x", value: forward2 };
+  yield { ...at, name: `gradient-${name}-half-targets`, unit: "x", value: gradient2 };
   yield { ...at, name: `train-${name}-dropout`, unit: "ms", value: await withDropoutOn(device, size, 3) };
 }
 

@@ -93,7 +93,8 @@ function geometry(n: number, v: number, c: number, train: boolean) {
   const chunk = Math.min(n, CHUNK), chunks = Math.ceil(n / chunk);
   const tablePanels = Math.ceil(v / 8), rowPanels = Math.ceil(n / 6);
   const stride = 32 * Math.ceil((v + 7) / 32) + 16; // of a row of logits; no power of two
-  const parts = [8 * tablePanels * c, 6 * rowPanels * c, chunk * stride], padded = 8 * Math.ceil(chunk / 8);
+  const parts = [n, 8 * tablePanels * c, 6 * rowPanels * c, chunk * stride],
+    padded = 8 * Math.ceil(chunk / 8);
   if (train) parts.push(8 * chunks * Math.ceil(c / 8) * chunk, padded * v, padded * c, c % 6 && 6 * v);
   const perChunk = train ? 4 : 2;
   return {
@@ -131,13 +132,25 @@ function project(h: ReferenceArray, table: ReferenceArray, i: number, V: number,
   return row;
 }
 
-const projectionCases: Case<Vocabulary>[] = [[1, 1, 1], [5, 7, 3], [3, 9, 8], [97, 33, 6], [200, 18, 5]].map((
-  [n, v, c],
-) => ({
+// The last number says of how many rows one has a target; none where it is 0.
+const projectionCases: Case<Vocabulary>[] = [
+  [1, 1, 1, 1],
+  [5, 7, 3, 1],
+  [3, 9, 8, 1],
+  [97, 33, 6, 1],
+  [200, 18, 5, 1],
+  [230, 11, 9, 2],
+  [300, 18, 5, 7],
+  [9, 4, 4, 0],
+].map(([n, v, c, every]) => ({
   inputs: [
     { shape: [n, c] },
     { shape: [v + 2, c] },
-    { shape: [n], dtype: "i32", values: Array.from({ length: n }, (_, i) => (i * 5) % (v + 1) - 1) },
+    {
+      shape: [n],
+      dtype: "i32",
+      values: Array.from({ length: n }, (_, i) => i % every === 0 ? (i * 5) % (v + 1) - 1 : -1),
+    },
   ],
   attrs: { rows: v },
 }));
