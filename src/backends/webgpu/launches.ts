@@ -115,7 +115,8 @@ function copiesBytes(plans: readonly Plan[], limits: GpuLimits): number {
     for (const index of halvesOf(plan, limits)) {
       const buffer = plan.buffers[index];
       if (buffer.kind !== "state") continue;
-      copies.set(`${buffer.place.page} ${buffer.place.offset}`, halfCopyBytes(buffer.bytes));
+      const { place: { page, offset }, bytes } = buffer;
+      copies.set(`${page} ${offset} ${bytes}`, halfCopyBytes(bytes));
     }
   }
   return sum([...copies.values()]);

@@ -12,7 +12,7 @@ import type { Pipelines } from "./pipelines.ts";
 export class GpuStore implements Store {
   readonly pages: Map<string, number> = new Map();
   readonly buffers: Map<string, GPUBuffer> = new Map();
-  readonly #copies = new Map<string, Map<number, HalfCopy>>(); // by page and offset
+  readonly #copies = new Map<string, Map<string, HalfCopy>>(); // by page, then offset and bytes
 
   constructor(readonly memory: Memory, pages: Readonly<Record<string, number>>) {
     this.add(pages);
@@ -48,12 +48,12 @@ export class GpuStore implements Store {
     bytes: number,
     { pipelines, bindingBytes }: { pipelines: Pipelines; bindingBytes: number },
   ): HalfCopy {
-    const copies = this.#copies.get(page) ?? new Map<number, HalfCopy>();
+    const copies = this.#copies.get(page) ?? new Map<string, HalfCopy>(), key = `${offset} ${bytes}`;
     this.#copies.set(page, copies);
-    let copy = copies.get(offset);
+    let copy = copies.get(key);
     if (!copy) {
       copy = new HalfCopy(this.memory, pipelines, bindingBytes, { buffer: this.buffer(page), offset, bytes });
-      copies.set(offset, copy);
+      copies.set(key, copy);
     }
     return copy;
   }
