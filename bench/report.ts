@@ -22,7 +22,7 @@ import config from "../deno.json" with { type: "json" };
  *   memory-SIZE-planned by the plans, -linear of the WASM memory, -resident of the process (MB).
  * - `growth`: growth-SYMBOL-N (ms) and growth-SYMBOL-N-bytes, where SYMBOL is what grows.
  * - `webgpu`: gemm-MxKxN, attention-…, and ops that memory holds up; train-SIZE, with dropout, by the host's clock, …-busy
- *   by the GPU's own, each with its -flops, and …-busy-share (%); …-dispatches and …-temporaries by plan;
+ *   by the GPU's own, each with its -flops, and …-busy-share (%); …-dispatches, …-store and …-temporaries by plan;
  *   prefill-SIZE-batch-N (ms) to the first token and decode-SIZE-batch-N after it, each with -busy, and
  *   decode-…-weights (GB/s), parameters read a token; peak-multiply-add and peak-copy of the card. torch-gemm-… and
  *   torch-train-SIZE are PyTorch's, and …-of-torch (x) how many times as fast ours is. SIZE-f16 is with weights and

@@ -13,6 +13,7 @@ import { DROPOUT, withDropout } from "../src/models/gpt1.ts";
 import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
 import { pretrainingSource } from "../src/tasks/language.ts";
 import { generateTokens } from "../src/train/generate.ts";
+import { trainingBytes } from "../src/train/memory.ts";
 import { train } from "../src/train/trainer.ts";
 import { gpt1Optimizer } from "../src/train/update.ts";
 import { allSizes, type Size, tokensFor, trainingFlops } from "./sizes.ts";
@@ -144,8 +145,13 @@ async function* benchSize(bench: GpuBench, size: Size): AsyncGenerator<GpuRow> {
     const run = { batch, length: config.context, language: true };
     yield { name: `train-${name}-dispatches`, unit: "", value: dispatches(model.plans.gradient(run)) };
     yield { name: `decode-${name}-dispatches`, unit: "", value: dispatches(model.plans.continuation(1)) };
-    const planned = device.planned({ pages: model.layout.pages, plans: [model.plans.gradient(run)] });
-    yield { name: `train-${name}-temporaries`, unit: "MB", value: planned.temporaries / 1e6 };
+    const { store, temporaries } = trainingBytes(model.plans, run, {
+      optimizer: gpt1Optimizer,
+      scaled: device.precision === "f16",
+      planned: (what) => device.planned(what),
+    });
+    yield { name: `train-${name}-store`, unit: "MB", value: store / 1e6 };
+    yield { name: `train-${name}-temporaries`, unit: "MB", value: temporaries / 1e6 };
     yield* benchTraining(bench, size, model);
     yield* benchGeneration(bench, size, model);
   } finally {

@@ -181,7 +181,7 @@ webGpuTest("a quick benchmark yields every row, with the clock behind it", async
   for (const { name, value, clock } of rows) {
     // Reading memory of WASM takes no time that a clock sees.
     assert(Number.isFinite(value) && (value > 0 || name === "auto-wait-wasm"), `${name} is ${value}`);
-    assertEquals(clock === undefined, /-(dispatches|temporaries|crossing)$/.test(name), name);
+    assertEquals(clock === undefined, /-(dispatches|store|temporaries|crossing)$/.test(name), name);
   }
   for (
     const name of [
@@ -192,6 +192,7 @@ webGpuTest("a quick benchmark yields every row, with the clock behind it", async
       "gemm-64x64x64-of-torch",
       "add-64x64",
       "add-layer-norm-64x64",
+      "train-tiny-store",
       "train-tiny",
       "decode-tiny-batch-1",
       "decode-tiny-batch-1-weights",
