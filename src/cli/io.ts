@@ -102,6 +102,8 @@ export async function deviceOf(
   if (precision === "f16" && name !== "webgpu") {
     throw new UsageError("--precision f16 is for a GPU: add --device webgpu, or leave it out");
   }
+  // Mesa's choice among GPUs looks for a display, and complains on stderr of a machine without one.
+  if (process.env.MESA_VK_DEVICE_SELECT === undefined) process.env.NODEVICE_SELECT ??= "1";
   if (name !== "auto") return await openDevice({ ...options, device: name, precision });
   const before = resumed && deviceBefore(resumed);
   if (before) {
