@@ -3,6 +3,7 @@
 
 // Not OpenGL, to which Deno turns where there is no other driver: without a GPU it takes a minute to compile a kernel.
 Deno.env.set("DENO_WEBGPU_BACKEND", "vulkan,metal,dx12");
+Deno.env.set("NODEVICE_SELECT", "1"); // Mesa's choice among GPUs complains of a machine without a display
 const adapter = await navigator.gpu?.requestAdapter();
 const wanted = Deno.env.get("FOREWORD_WEBGPU");
 
