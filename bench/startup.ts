@@ -25,7 +25,7 @@ async function memoryOf(
   using device = await openWasm({ threads });
   using model = await createGpt1(device, config, { seed: 1 });
   const run = { batch, length: model.context, language: true };
-  prepareTraining(model);
+  await prepareTraining(model);
   model.gradient(run);
   const planned = trainingBytes(model.plans, run, { optimizer: gpt1Optimizer, threads }).total;
   device.load(updatePlan(model.layout, gpt1Optimizer), model.store);

@@ -1,6 +1,6 @@
-// Reductions over threads: which kernels exchange values within subgroups and what their modules say of it; and the text
-// itself, run with made-up subgroups of every size and order, because no adapter that Deno opens without a GPU has any.
-// The real thing is in hosts/op_suite.ts, which other hosts run.
+// Reductions over threads: which kernels exchange values within subgroups and what their modules say of it; the text itself,
+// run with made-up subgroups of every size and order, of which an adapter has one; and ops on the adapter's own. Other hosts
+// run those in hosts/op_suite.ts.
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type GpuLimits, type Launch, PORTABLE, read, write } from "../src/backends/webgpu/kernel.ts";
@@ -14,6 +14,9 @@ import {
   SUM_OF_GROUP,
 } from "../src/backends/webgpu/reduce.ts";
 import { Random } from "../src/core/random.ts";
+import { openWebGpu } from "../src/backends/webgpu/device.ts";
+import { assertRepeats, hasSubgroups } from "./hosts/op_suite.ts";
+import { reductionJobs } from "./hosts/reduction_jobs.ts";
 import { jobs } from "./op_jobs.ts";
 import { type RunLaunches, withLaunches } from "./webgpu_launch_support.ts";
 import { webGpuTest } from "./webgpu_support.ts";
@@ -27,6 +30,15 @@ const codeOf = (launch: Launch, half = false): string =>
     launch,
     launch.tensors.map(({ as }, i) => ({ buffer: i, offset: 0, bytes: 256, element: as ?? "f32", half })),
   ).code;
+
+webGpuTest(
+  "ops that reduce agree with the reference where the adapter has subgroups, run by run",
+  async () => {
+    using device = await openWebGpu({ poison: true });
+    assert(hasSubgroups(device), "lavapipe has subgroups of eight");
+    for (const job of reductionJobs) await assertRepeats(device, job);
+  },
+);
 
 Deno.test("without the feature no module knows of subgroups", () => {
   for (const launch of launchesOn(PORTABLE)) assert(!/subgroup/i.test(codeOf(launch)), launch.name);

@@ -20,7 +20,14 @@ export type Buffer =
     readonly slot: number;
     readonly offset: number;
   }
-  | { readonly kind: "state"; readonly bytes: number; readonly name: string; readonly place: Place }
+  | {
+    readonly kind: "state";
+    readonly bytes: number;
+    readonly name: string;
+    readonly place: Place;
+    /** Whether it is something to be trained, which a backend may keep in more than one form. */
+    readonly parameter: boolean;
+  }
   | {
     readonly kind: "constant";
     readonly bytes: number;
@@ -282,7 +289,10 @@ function pack(
   const at = new Map(lifetimes.map(({ storage }, i) => [storage, i]));
   const buffers = storages.map((storage): Buffer => {
     const { bytes, state, constant } = storage;
-    if (state) return { kind: "state", bytes, name: state.name, place: state.place };
+    if (state) {
+      const { name, place, parameter } = state;
+      return { kind: "state", bytes, name, place, parameter };
+    }
     if (constant?.source.kind === "constant") {
       const { data } = constant.source;
       return {

@@ -115,7 +115,7 @@ const MOST_SCALE = 2 ** 24, LEAST_SCALE = 1;
 
 /**
  * What a scaled loss asks of an update, and the next scale. Inputs: the squared norm of scaled gradients (1), the step
- * block (G,4), the scale (1) and how many good updates there were with it (1). Outputs: the squared norm without the
+ * block (G,4), the scale (1), a power of two, and how many good updates there were with it (1). Outputs: the squared norm without the
  * scale, the step block with factors divided by it, and the next scale and count in place of the old. After `interval`
  * good updates in a row the scale is doubled, up to 2^24; where the norm is not finite it is halved, down to 1.
  */

@@ -79,13 +79,17 @@ export async function parameterReader(
   return (spec) => readTensor(storage, path, file, spec);
 }
 
-/** Reads the moments of a checkpoint into a model's store, so that training goes on where it was. */
+/**
+ * Reads the moments of a checkpoint into a model's store, so that training goes on where it was. `scaled` is as `train` will
+ * be told.
+ */
 export async function restoreMoments<C, R>(
   storage: Storage,
   checkpoint: Checkpoint,
   model: Model<C, R>,
+  scaled?: boolean,
 ): Promise<void> {
-  await prepareTraining(model);
+  await prepareTraining(model, scaled);
   for (const kind of MOMENTS) {
     const path = checkpoint.path(fileOf(kind)), file = await openSafetensors(storage, path);
     for (const segment of model.layout.segments) {

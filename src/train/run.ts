@@ -7,13 +7,7 @@ import { type LossScale, readLossScale, writeLossScale } from "../nn/loss_scale.
 import type { Model } from "../nn/model.ts";
 import { restoreMoments, saveTraining } from "./checkpoint.ts";
 import { appendLine, appendLines, type Checkpoint, cutMetrics, openCheckpoint } from "./checkpoint_folder.ts";
-import {
-  prepareTraining,
-  train,
-  type TrainEvent,
-  type TrainingSource,
-  type TrainOptions,
-} from "./trainer.ts";
+import { train, type TrainEvent, type TrainingSource, type TrainOptions } from "./trainer.ts";
 
 /** The outcome of one validation. */
 export interface Validation {
@@ -116,8 +110,7 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   let best: RunInfo["best"] = null;
   if (resumed) {
     const info = resumed.info as RunInfo;
-    await prepareTraining(model, options.scaled);
-    await restoreMoments(storage, resumed, model);
+    await restoreMoments(storage, resumed, model, options.scaled);
     if (info.lossScale && await readLossScale(model.store)) await writeLossScale(model.store, info.lossScale);
     source.seek(info.cursor);
     [step, saved, validated, best] = [resumed.step, resumed.step, info.validated, info.best];

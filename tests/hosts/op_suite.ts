@@ -54,7 +54,8 @@ export const checksOf = (options: SuiteOptions): number =>
 const labelOf = ({ sample: { label }, parameters }: Job): string =>
   `${label}${parameters.length > 0 ? ", gradient" : ""}`;
 
-const hasSubgroups = (device: Device): boolean =>
+/** Whether a device has subgroups. */
+export const hasSubgroups = (device: Device): boolean =>
   (device as unknown as { gpu: GPUDevice }).gpu.features.has("subgroups" as GPUFeatureName);
 
 /** Runs the suite. Throws only if there is no device to run it on. */
@@ -92,7 +93,7 @@ export async function runOpSuite(options: SuiteOptions = {}): Promise<SuiteResul
 }
 
 /** Asserts that a job agrees with the reference, and gives the same bits when it is run again. */
-async function assertRepeats(device: Device, job: Job): Promise<void> {
+export async function assertRepeats(device: Device, job: Job): Promise<void> {
   await assertAgrees(device, job);
   assertEquals(await runJob(device, job), await runJob(device, job));
 }

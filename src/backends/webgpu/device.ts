@@ -12,6 +12,7 @@ import { Pipelines } from "./pipelines.ts";
 import { GpuProgram, type Shared } from "./program.ts";
 import { Queue } from "./queue.ts";
 import { GpuStore } from "./store.ts";
+import { requestDevice, type Subgroups, subgroupsOf } from "./subgroups.ts";
 import type { GpuTimer } from "./timer.ts";
 
 /** Options of `openWebGpu`. */
@@ -35,7 +36,7 @@ export interface WebGpuOptions {
   readonly timer?: GpuTimer;
 }
 
-const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const;
+const FEATURES = ["shader-f16", "timestamp-query"] as const;
 const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkgroupStorageSize"] as const;
 
 /**
@@ -67,12 +68,14 @@ export async function openWebGpu(
   if (precision === "f16" && !features.includes("shader-f16")) {
     throw new Error("This GPU has no halves (the feature shader-f16): use --precision f32");
   }
-  const device = await adapter.requestDevice({
-    requiredFeatures: features as GPUFeatureName[],
-    requiredLimits: portable ? {} : Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
+  const device = portable ? await adapter.requestDevice() : await requestDevice(adapter, {
+    requiredFeatures: features,
+    requiredLimits: Object.fromEntries(LIMITS.map((name) => [name, adapter.limits[name]])),
   });
+  const subgroups = await subgroupsOf(device);
   timer?.attach(device);
   return new WebGpuDevice(device, {
+    subgroups,
     name: adapterName(adapter.info),
     precision,
     maxBytes,
@@ -94,8 +97,8 @@ class WebGpuDevice implements Device {
 
   constructor(
     readonly gpu: GPUDevice,
-    { name, precision, maxBytes, bindingBytes, poison, timer }:
-      & { readonly name: string; readonly timer: GpuTimer | null }
+    { name, subgroups, precision, maxBytes, bindingBytes, poison, timer }:
+      & { readonly name: string; readonly subgroups: Subgroups; readonly timer: GpuTimer | null }
       & Required<Pick<WebGpuOptions, "precision" | "maxBytes" | "bindingBytes" | "poison">>,
   ) {
     this.precision = precision;
@@ -106,12 +109,12 @@ class WebGpuDevice implements Device {
       bindingBytes: Math.min(bindingBytes, maxStorageBufferBindingSize),
       workgroupBytes: maxComputeWorkgroupStorageSize,
       halves: precision === "f16",
-      subgroups: gpu.features.has("subgroups" as GPUFeatureName),
+      subgroups: subgroups !== null,
     };
     this.description = `WebGPU on ${name}${precision === "f16" ? " in half precision" : ""}`;
     this.#shared = {
       memory: this.#memory,
-      pipelines: new Pipelines(gpu),
+      pipelines: new Pipelines(gpu, subgroups !== "unannounced"),
       queue: new Queue(this.#memory, isSoftware(name), timer),
       limits,
     };

@@ -1,8 +1,9 @@
 // Which tensors are stored as halves on a device that was opened for it, and what that makes of WGSL. A plan is the same
 // with and without: activations and their gradients are temporaries that no op below needs whole, weights are copied when
-// they have changed (store.ts), and everything else stays f32: what is summed, means, losses, moments, what enters or
-// leaves a run. Kernels are written for f32; a number is widened where it is read and narrowed where it is stored.
+// they have changed (half_copy.ts), and everything else stays f32: what is summed, means, losses, moments, scalars, what
+// enters or leaves a run. Kernels are written for f32; a number is widened where it is read and narrowed where it is stored.
 
+import { sizeOf } from "../../core/shape.ts";
 import type { Plan } from "../../graph/plan.ts";
 import type { OpName } from "../../ops/mod.ts";
 import type { Element } from "./kernel.ts";
@@ -39,17 +40,18 @@ export const opsWithHalves: readonly string[] = Object.keys(ARGUMENTS);
 const NONE: readonly number[] = [];
 
 /**
- * The buffers of a plan that are stored as halves: temporaries, and states that it only reads, if every op that has to do
- * with them takes halves there. Ports are not, so that what goes in and out is as exact as it was.
+ * The buffers of a plan that are stored as halves: temporaries, and parameters that it only reads, if every op that has to do
+ * with them takes halves there. Ports and scalars are not, so that what goes in and out and what is summed stays exact.
  */
 export function halfBuffers({ steps, buffers, inputs, outputs }: Plan): ReadonlySet<number> {
   const whole = new Set([...inputs, ...outputs].map(({ buffer }) => buffer)), touched = new Set<number>();
   for (const step of steps) {
     const allowed = ARGUMENTS[step.op as OpName] ?? NONE;
-    [...step.inputs, ...step.outputs].forEach(({ buffer, dtype }, arg) => {
+    [...step.inputs, ...step.outputs].forEach(({ buffer, dtype, shape }, arg) => {
+      const { kind, ...where } = buffers[buffer], written = arg >= step.inputs.length;
+      const kept = kind === "state" && (written || !("parameter" in where && where.parameter));
       touched.add(buffer);
-      const state = buffers[buffer].kind === "state" && arg >= step.inputs.length;
-      if (dtype !== "f32" || !allowed.includes(arg) || state) whole.add(buffer);
+      if (dtype !== "f32" || sizeOf(shape) === 1 || !allowed.includes(arg) || kept) whole.add(buffer);
     });
     if (step.scratch !== null) whole.add(step.scratch);
   }
@@ -59,11 +61,16 @@ export function halfBuffers({ steps, buffers, inputs, outputs }: Plan): Readonly
 /** Elements that there are halves of, and the type of those. */
 export const HALVES: Partial<Record<Element, string>> = { f32: "f16", vec4f: "vec4h" };
 
-/** WGSL that `halved` code calls. Beyond the largest half comes infinity, on every device, so that an overflow is seen. */
-export const NARROW = `var<private> HALF_INFINITY: u32 = 0x7f800000u;
-fn narrow_f32(x: f32) -> f16 { return f16(select(x, bitcast<f32>(HALF_INFINITY), abs(x) > 65504.0)); }
+/**
+ * WGSL that `halved` code calls. Beyond the largest half comes infinity, so that an overflow is seen: what a conversion makes of
+ * such numbers is the device's affair, but infinity stays what it is. Compilers must not know it for a constant.
+ */
+export const NARROW = `var<private> INFINITY: u32 = 0x7f800000u;
+fn narrow_f32(x: f32) -> f16 {
+  return f16(select(x, sign(x) * bitcast<f32>(INFINITY), abs(x) > 65504.0));
+}
 fn narrow_vec4f(x: vec4f) -> vec4h {
-  return vec4h(select(x, vec4f(bitcast<f32>(HALF_INFINITY)), abs(x) > vec4f(65504.0)));
+  return vec4h(select(x, sign(x) * bitcast<f32>(INFINITY), abs(x) > vec4f(65504.0)));
 }`;
 
 /**

@@ -110,6 +110,7 @@ const adam: Kernel = (
     },
   }, limits);
 
+// The scale is a power of two, whose inverse is exact if it is made from its exponent: devices divide with an error.
 const unscale: Kernel = ({ dims: [G, interval] }) => [{
   name: "unscale",
   tensors: [
@@ -123,13 +124,14 @@ const unscale: Kernel = ({ dims: [G, interval] }) => [{
   sizes: { G, interval },
   code: `@compute @workgroup_size(1) fn main() {
   let by = scale[0];
+  let inverse = bitcast<f32>(0x7f000000u - bitcast<u32>(by));
   var good = streak[0] + 1.0;
   if ((bitcast<u32>(squared[0]) & 0x7f800000u) == 0x7f800000u) { good = 0.0; }
   let grows = good >= f32(p.interval);
-  norm[0] = squared[0] / by / by;
-  for (var i = 0u; i < 4u * p.G; i++) { block[i] = groups[i] / select(1.0, by, i % 4u == 3u); }
+  norm[0] = squared[0] * inverse * inverse;
+  for (var i = 0u; i < 4u * p.G; i++) { block[i] = groups[i] * select(1.0, inverse, i % 4u == 3u); }
   streak[0] = select(good, 0.0, grows);
-  if (good == 0.0) { scale[0] = max(by / 2.0, 1.0); } else if (grows) { scale[0] = min(2.0 * by, 16777216.0); }
+  if (good == 0.0) { scale[0] = max(0.5 * by, 1.0); } else if (grows) { scale[0] = min(2.0 * by, 16777216.0); }
 }`,
   workgroups: [1, 1, 1],
   work: 8 * G,

@@ -3,6 +3,7 @@
 
 import { shaderStage } from "./flags.ts";
 import type { ShaderModule } from "./module.ts";
+import { DIRECTIVE } from "./subgroups.ts";
 
 /** A pipeline with the layout of its bind groups. */
 export interface Pipeline {
@@ -15,7 +16,8 @@ export class Pipelines {
   readonly #pipelines = new Map<string, Pipeline>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
-  constructor(readonly device: GPUDevice) {}
+  /** @param announces Whether the device's compiler wants subgroups announced. */
+  constructor(readonly device: GPUDevice, readonly announces = true) {}
 
   /** How many there are. */
   get size(): number {
@@ -27,10 +29,11 @@ export class Pipelines {
     const known = this.#pipelines.get(module.code);
     if (known) return known;
     const layout = this.#layout(module);
+    const code = this.announces ? module.code : module.code.replace(`${DIRECTIVE}\n`, "");
     const pipeline = this.device.createComputePipeline({
       label,
       layout: this.device.createPipelineLayout({ bindGroupLayouts: [layout] }),
-      compute: { module: this.device.createShaderModule({ label, code: module.code }), entryPoint: "main" },
+      compute: { module: this.device.createShaderModule({ label, code }), entryPoint: "main" },
     });
     const made = { pipeline, layout };
     this.#pipelines.set(module.code, made);
