@@ -30,6 +30,7 @@ const benches: Readonly<Record<string, Bench>> = {
 // What `--device webgpu` runs instead: one benchmark, because a card is opened once.
 const gpuBenches: Readonly<Record<string, Bench>> = {
   webgpu: async function* ({ quick, python }) {
+    Deno.env.set("DENO_WEBGPU_BACKEND", Deno.env.get("DENO_WEBGPU_BACKEND") ?? "vulkan,metal,dx12"); // not OpenGL
     const torch = await openTorch(python, remark);
     if (torch) remark(torch.description);
     try {

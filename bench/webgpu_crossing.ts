@@ -66,6 +66,10 @@ export async function* benchCrossing(gpu: Device, options: Options): AsyncGenera
   }
 }
 
+// Whose clock, and on WASM how many threads, which a GPU's rows do not say.
+const byOf = ({ kind, threads }: Device): Pick<GpuRow, "clock" | "threads"> =>
+  kind === "wasm" ? { clock: "host", threads } : { clock: "host" };
+
 async function* crossingRows(
   wasm: Device,
   gpu: Device,
@@ -74,11 +78,11 @@ async function* crossingRows(
   remark(`auto: ${wasm.description} beside ${gpu.description}`);
   const devices = [wasm, gpu], speeds: Speed[] = [];
   for (const device of devices) {
-    const speed = await measureSpeed(device), { kind } = device;
+    const speed = await measureSpeed(device), { kind } = device, by = byOf(device);
     speeds.push(speed);
-    yield { name: `auto-rate-${kind}`, unit: "Gop/s", clock: "host", value: speed.rate / 1e9 };
-    yield { name: `auto-launch-${kind}`, unit: "us", clock: "host", value: 1e6 * speed.launch };
-    yield { name: `auto-wait-${kind}`, unit: "ms", clock: "host", value: 1000 * speed.wait };
+    yield { name: `auto-rate-${kind}`, unit: "Gop/s", ...by, value: speed.rate / 1e9 };
+    yield { name: `auto-launch-${kind}`, unit: "us", ...by, value: 1e6 * speed.launch };
+    yield { name: `auto-wait-${kind}`, unit: "ms", ...by, value: 1000 * speed.wait };
   }
   const [onWasm, onGpu] = speeds, name = gpu.description.replace("WebGPU on ", "");
   for (const size of allSizes(quick)) {
@@ -86,9 +90,9 @@ async function* crossingRows(
     const taken: number[] = [];
     for (const [i, device] of devices.entries()) {
       taken.push(await secondsOfStep(device, size, expected[i]));
-      const row = `auto-${size.name}-${device.kind}`;
-      yield { name: `${row}-predicted`, unit: "ms", clock: "host", value: 1000 * expected[i] };
-      yield { name: row, unit: "ms", clock: "host", value: 1000 * taken[i] };
+      const row = `auto-${size.name}-${device.kind}`, by = byOf(device);
+      yield { name: `${row}-predicted`, unit: "ms", ...by, value: 1000 * expected[i] };
+      yield { name: row, unit: "ms", ...by, value: 1000 * taken[i] };
     }
     yield {
       name: `auto-${size.name}-gain-predicted`,
@@ -99,7 +103,9 @@ async function* crossingRows(
     yield { name: `auto-${size.name}-gain`, unit: "x", clock: "host", value: taken[0] / taken[1] };
     remark(`auto, ${size.name}: ${choiceBySpeed(cost, onWasm, onGpu, name).text}`);
   }
-  const models = family(), first = models[crossing(models.map(({ cost }) => cost), onWasm, onGpu)];
-  if (first) yield { name: "auto-crossing", unit: "channels", value: first.width };
-  else remark(`auto: WASM up to ${WIDTHS.at(-1)} channels, the widest that was tried`);
+  const models = family(), first = crossing(models.map(({ cost }) => cost), onWasm, onGpu);
+  if (first === 0) remark(`auto: the GPU from ${WIDTHS[0]} channels on, the narrowest that was tried`);
+  else if (first === models.length) {
+    remark(`auto: WASM up to ${WIDTHS.at(-1)} channels, the widest that was tried`);
+  } else yield { name: "auto-crossing", unit: "channels", value: models[first].width };
 }

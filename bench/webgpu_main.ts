@@ -7,12 +7,22 @@ import { parseArgs } from "node:util";
 import { openTorch } from "./torch.ts";
 import { benchGpu } from "./webgpu.ts";
 
-const { values: { python, quick } } = parseArgs({
-  options: {
-    python: { type: "string", default: process.env.FOREWORD_PYTHON ?? "python3" },
-    quick: { type: "boolean", default: false },
-  },
-});
+const flags = () => {
+  try {
+    return parseArgs({
+      options: {
+        python: { type: "string", default: process.env.FOREWORD_PYTHON ?? "python3" },
+        quick: { type: "boolean", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`error: ${(error as Error).message}: the flags are --python PATH and --quick`);
+    process.exit(1);
+  }
+};
+
+const { python, quick } = flags();
+process.env.DENO_WEBGPU_BACKEND ??= "vulkan,metal,dx12"; // not OpenGL
 const remark = (text: string): void => console.error(text);
 const runtime = "deno" in process.versions ? "deno" : "node";
 

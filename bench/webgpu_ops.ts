@@ -106,7 +106,7 @@ async function* benchCase(bench: GpuBench, { plan, job }: Case): AsyncGenerator<
   }
   program.free();
   store.free();
-  const name = slugOf(plan.steps[0]), took = clocked(middle(ours));
+  const name = slugOf(plan.steps[0]), spent = middle(ours), took = clocked(spent);
   const row = ({ seconds, clock }: Seconds): GpuRow => {
     const [unit, rate, best, scale] = busy
       ? ["TFLOP/s", flops / seconds, peak.flops, 1e12] as const
@@ -114,7 +114,10 @@ async function* benchCase(bench: GpuBench, { plan, job }: Case): AsyncGenerator<
     return { name, unit, value: rate / scale, clock, peakShare: rate / best };
   };
   yield row(took);
-  if (peer && theirs.length > 0) yield* peerRows(peer, row, took, median(theirs));
+  // The peer is timed by the host, launches included, and so is what it is compared with.
+  if (peer && theirs.length > 0) {
+    yield* peerRows(peer, row, { seconds: spent.wall, clock: "host" }, median(theirs));
+  }
 }
 
 const SHAPES = [

@@ -14,6 +14,8 @@ export interface GpuRow {
   /** Where the time behind the value comes from; absent where there is none. */
   readonly clock?: Clock;
   readonly peakShare?: number;
+  /** Threads, if it is not a GPU that worked. */
+  readonly threads?: number;
   /** Who ran it, if not this program. */
   readonly runtime?: string;
   readonly ratioTo?: Readonly<Record<string, number>>;

@@ -47,6 +47,9 @@ export interface Room {
 /** How many times as fast as WASM the GPU must be: WASM starts without compiling. */
 export const MARGIN = 1.2;
 
+/** Seconds of each run that go to reading back from a GPU at least: 11 ms in Deno, shared by sixteen runs under way. */
+const LEAST_WAIT = 0.011 / 16;
+
 /** Counts the launches of plans and adds up what they are estimated at, without a device. */
 export function costOf(plans: readonly Plan[]): Cost {
   const launches = plans.flatMap((plan) => launchesOf(plan, PORTABLE));
@@ -85,6 +88,14 @@ export const withoutPlans: Choice = wasm("no plan was given to choose by");
 /** After the GPU did not do what was asked of it. */
 export const afterFailure = (error: unknown): Choice =>
   wasm(`WebGPU failed: ${error instanceof Error ? error.message : error}`);
+
+/** WASM where a run takes it less time than reading its result back from a GPU would, else `null`. */
+export function choiceByWasm(cost: Cost, onWasm: Speed): Choice | null {
+  const ours = predicted(onWasm, cost);
+  return ours < LEAST_WAIT
+    ? wasm(`predicted ${showSeconds(ours)} a run, less than reading back from a GPU takes`)
+    : null;
+}
 
 /** WASM where there is no GPU or none worth measuring, else `null`. */
 export function choiceByAdapter(adapter: AdapterKind | null): Choice | null {

@@ -1,4 +1,4 @@
-// How fast a device is, in well under half a second: its rate at a product of matrices of a middling size, what a launch
+// How fast a device is, in well under half a second besides what it takes to compile three kernels: its rate at a product of matrices of a middling size, what a launch
 // costs that has next to nothing to do, how long a result takes to be read back. `auto` chooses by it, `foreword info` says
 // by it how long a step will take. The numbers are estimates for one moment; benchmarks are in bench/.
 
@@ -21,6 +21,7 @@ interface Sizes {
   readonly products: number;
   readonly sums: number;
 }
+const ROOMY = 16 * 2 ** 20; // bytes for which the sizes below need not be small
 const SIZES: Readonly<Record<string, Sizes>> = {
   wasm: { rows: 480, columns: 768, products: 1, sums: 256 },
   webgpu: { rows: 1024, columns: 768, products: 4, sums: 256 },
@@ -29,7 +30,9 @@ const SIZES: Readonly<Record<string, Sizes>> = {
 
 /** Measures a device. What it held before it holds afterwards, but for temporaries of some MiB that other programs share. */
 export async function measureSpeed(device: Device): Promise<Speed> {
-  const { rows, columns, products, sums } = SIZES[device.kind] ?? SIZES.wasm;
+  const { rows, columns, products, sums } = device.capacity < ROOMY
+    ? SIZES.reference
+    : SIZES[device.kind] ?? SIZES.wasm;
   const chain = repeated("launches", [64], sums, (x) => add(x, x));
   const product = repeated("product", [rows, columns], products, (x) => {
     return project(x, x.graph.state("w", [columns, columns]));

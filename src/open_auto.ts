@@ -14,7 +14,10 @@ import {
   choiceByAdapter,
   choiceByRoom,
   choiceBySpeed,
+  choiceByWasm,
   costOf,
+  type Room,
+  type Speed,
   widestBinding,
   withoutPlans,
 } from "./choose_device.ts";
@@ -34,31 +37,55 @@ export interface AutoOptions extends Pick<WasmOptions, "threads" | "maxBytes"> {
 /** Opens WASM or the GPU, whichever the plans will run faster on. */
 export async function openAuto({ plans, onChoice, gpu, ...options }: AutoOptions): Promise<Device> {
   const { text, device } = await choose(plans, gpu, options);
-  onChoice?.(text);
+  try {
+    onChoice?.(text);
+  } catch (error) {
+    device?.close();
+    throw error;
+  }
   return device ?? await openWasm(options);
 }
 
-// The GPU opened, if it was chosen.
-async function choose(
-  plans: readonly Plan[],
-  given: GPU | undefined,
-  options: Pick<AutoOptions, "threads" | "maxBytes">,
-): Promise<{ readonly text: string; readonly device: Device | null }> {
-  if (plans.length === 0) return { ...withoutPlans, device: null };
-  let device: Device | null = null, choice: Choice;
+type Options = Pick<AutoOptions, "threads" | "maxBytes">;
+
+/** A choice, and the GPU opened if it was chosen. */
+interface Chosen {
+  readonly text: string;
+  readonly device: Device | null;
+}
+
+const notGpu = ({ text }: Choice): Chosen => ({ text, device: null });
+
+async function choose(plans: readonly Plan[], given: GPU | undefined, options: Options): Promise<Chosen> {
+  if (plans.length === 0) return notGpu(withoutPlans);
+  let found: { readonly gpu: GPU; readonly adapter: GPUAdapter } | null;
   try {
-    const gpu = given ?? await findGpu();
-    const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" }) ?? null;
-    const known = choiceByAdapter(adapter && kindOf(adapter));
-    if (known) return { ...known, device: null };
-    device = await openWebGpu({ ...options, gpu: gpu! });
-    choice = await chooseBetween(plans, device, adapter!, options);
+    found = await findAdapter(given);
   } catch (error) {
-    choice = afterFailure(error);
+    return notGpu(afterFailure(error));
   }
-  if (choice.device === "webgpu") return { text: choice.text, device };
-  device?.close();
-  return { text: choice.text, device: null };
+  const known = choiceByAdapter(found && kindOf(found.adapter));
+  if (known) return notGpu(known);
+  const onWasm = await measureWasm(plans, options), quick = choiceByWasm(costOf(plans), onWasm.speed);
+  if (quick) return notGpu(quick);
+  const { gpu, adapter } = found!;
+  let device: Device | null = null;
+  try {
+    device = await openWebGpu({ ...options, gpu });
+    const { device: chosen, text } = await chooseBetween(plans, onWasm, device, adapter);
+    if (chosen === "webgpu") return { text, device };
+    device.close();
+    return { text, device: null };
+  } catch (error) {
+    device?.close();
+    return notGpu(afterFailure(error));
+  }
+}
+
+async function findAdapter(given: GPU | undefined): Promise<{ gpu: GPU; adapter: GPUAdapter } | null> {
+  const gpu = given ?? await findGpu();
+  const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
+  return adapter ? { gpu: gpu!, adapter } : null;
 }
 
 const kindOf = ({ info }: GPUAdapter): AdapterKind => {
@@ -66,27 +93,38 @@ const kindOf = ({ info }: GPUAdapter): AdapterKind => {
   return { name, software: info.isFallbackAdapter || isSoftware(name) };
 };
 
-// WASM is measured on a device of its own, because linear memory keeps what it has once grown to.
-async function chooseBetween(
+/** What WASM says of the plans. */
+interface OnWasm {
+  readonly room: Room;
+  readonly speed: Speed;
+}
+
+// On a device of its own, without a bound, because linear memory keeps what it has once grown to.
+async function measureWasm(
   plans: readonly Plan[],
-  gpu: Device,
-  { info, limits }: GPUAdapter,
-  { maxBytes = Infinity, ...options }: Pick<AutoOptions, "threads" | "maxBytes">,
-): Promise<Choice> {
-  const wasm = await openWasm(options), what = { pages: {}, plans }, name = adapterName(info);
-  const bindingBytes = limits.maxStorageBufferBindingSize;
+  { maxBytes = Infinity, ...options }: Options,
+): Promise<OnWasm> {
+  const wasm = await openWasm(options);
   try {
-    const byRoom = choiceByRoom(
-      { needed: wasm.planned(what).total, capacity: Math.min(maxBytes, wasm.capacity) },
-      {
-        needed: gpu.planned(what).total,
-        capacity: gpu.capacity,
-        binding: { needed: widestBinding(plans, bindingBytes), capacity: bindingBytes },
-      },
-      name,
-    );
-    return byRoom ?? choiceBySpeed(costOf(plans), await measureSpeed(wasm), await measureSpeed(gpu), name);
+    const needed = wasm.planned({ pages: {}, plans }).total, capacity = Math.min(maxBytes, wasm.capacity);
+    return { room: { needed, capacity }, speed: await measureSpeed(wasm) };
   } finally {
     wasm.close();
   }
+}
+
+async function chooseBetween(
+  plans: readonly Plan[],
+  { room, speed }: OnWasm,
+  gpu: Device,
+  { info, limits: { maxStorageBufferBindingSize } }: GPUAdapter,
+): Promise<Choice> {
+  const name = adapterName(info),
+    binding = {
+      needed: widestBinding(plans, maxStorageBufferBindingSize),
+      capacity: maxStorageBufferBindingSize,
+    };
+  const onGpu = { needed: gpu.planned({ pages: {}, plans }).total, capacity: gpu.capacity, binding };
+  return choiceByRoom(room, onGpu, name) ??
+    choiceBySpeed(costOf(plans), speed, await measureSpeed(gpu), name);
 }

@@ -15,6 +15,8 @@ import { assertWorks, geluPlan } from "./wasm_support.ts";
 import { webGpuTest } from "./webgpu_support.ts";
 
 const SOME = [geluPlan(100)];
+// What takes WASM longer than reading back from a GPU would, by far.
+const MUCH = [gpt1Plans(configure("mini", 1000)).gradient({ batch: 8, length: 128, language: true })];
 
 const gpuWith = (requestAdapter: () => Promise<unknown>): GPU => ({ requestAdapter }) as unknown as GPU;
 
@@ -86,12 +88,26 @@ Deno.test("a GPU that fails is passed over", async () => {
       gpuWith(() => Promise.reject(new Error("no luck"))),
     ]
   ) {
-    assertEquals(await opened({ plans: SOME, gpu }), {
+    assertEquals(await opened({ plans: MUCH, gpu }), {
       kind: "wasm",
       said: ["WASM, WebGPU failed: no luck"],
     });
   }
-  await assertRejects(() => openAuto({ plans: SOME, threads: 0 }), RangeError, "Cannot use 0 threads");
+  const said: string[] = [], gpu = gpuWith(() => Promise.resolve(adapter));
+  const wrong = { plans: MUCH, gpu, threads: 0, onChoice: (text: string) => void said.push(text) };
+  await assertRejects(() => openAuto(wrong), RangeError, "Cannot use 0 threads");
+  assertEquals(said, [], "what is wrong with WASM is not the GPU's fault");
+});
+
+Deno.test("what WASM does in no time asks nothing of a GPU", async () => {
+  const info = { vendor: "", architecture: "", description: "Card 9", isFallbackAdapter: false };
+  const requestDevice = () => Promise.reject(new Error("nobody should ask"));
+  const { kind, said: [text] } = await opened({
+    plans: SOME,
+    gpu: gpuWith(() => Promise.resolve({ info, requestDevice })),
+  });
+  assertEquals(kind, "wasm");
+  assertMatch(text, /^WASM, predicted [\d.,]+ ms a run, less than reading back from a GPU takes$/);
 });
 
 Deno.test("openDevice takes one plan or several, and says nothing of a device that was named", async () => {
@@ -116,13 +132,42 @@ Deno.test("WASM is measured", () => assertMeasures(() => openWasm({ threads: 2 }
 Deno.test("the reference is measured", () => assertMeasures(() => Promise.resolve(openReference())));
 webGpuTest("a GPU is measured", () => assertMeasures(() => openWebGpu()));
 
+webGpuTest("a device that may hold little is measured by little", async () => {
+  using device = await openWebGpu({ maxBytes: 2 ** 22 });
+  const { rate, launch } = await measureSpeed(device);
+  assert(rate > 0 && launch > 0);
+});
+
+webGpuTest("a GPU that was chosen is closed if the reader of the choice fails", async () => {
+  const config = configure({ context: 64, channels: 2048, heads: 16, layers: 12 }, 1000);
+  const { gradient, layout } = gpt1Plans(config);
+  const plans = [gradient({ batch: 1, length: 64, language: true }), updatePlan(layout, gpt1Optimizer)];
+  const adapter = (await navigator.gpu.requestAdapter())!, lost: Promise<GPUDeviceLostInfo>[] = [];
+  const card = {
+    info: { vendor: "", architecture: "", description: "Card 9", isFallbackAdapter: false },
+    features: adapter.features,
+    limits: adapter.limits,
+    requestDevice: async (descriptor: GPUDeviceDescriptor) => {
+      const device = await adapter.requestDevice(descriptor);
+      lost.push(device.lost);
+      return device;
+    },
+  };
+  const onChoice = () => {
+    throw new Error("not now");
+  };
+  const options = { plans, threads: 1, gpu: gpuWith(() => Promise.resolve(card)), onChoice };
+  await assertRejects(() => openAuto(options), Error, "not now");
+  assertEquals((await lost[0]).reason, "destroyed");
+});
+
 webGpuTest("a software adapter is passed over", async () => {
   const { kind, said: [text] } = await opened({ plans: SOME, gpu: await renamed("llvmpipe") });
   assertEquals([kind, text], ["wasm", "WASM, the adapter llvmpipe computes on the CPU"]);
 });
 
 webGpuTest("both are measured, and what is said is what is opened", async () => {
-  const { kind, said } = await opened({ plans: SOME, gpu: await renamed("Card 9") });
+  const { kind, said } = await opened({ plans: MUCH, gpu: await renamed("Card 9") });
   assertEquals(said.length, 1);
   assertMatch(
     said[0],

@@ -7,7 +7,7 @@ import { type Dispatch, Queue, type Run } from "../src/backends/webgpu/queue.ts"
 
 const MS = 1e6; // operations that a software adapter is first taken to do in a millisecond
 
-// What was submitted, as lists of dispatches, and a way to say that the oldest of it is done.
+// What was submitted, as lists of dispatches, and a way to say that the oldest of it is done. No time passes.
 function fake() {
   const submitted: number[][] = [], waiting: (() => void)[] = [];
   const device = {
@@ -28,7 +28,7 @@ function fake() {
     },
   };
   const memory = { device, settled: () => Promise.resolve() } as unknown as Memory;
-  return { queue: new Queue(memory, true), submitted, done: () => waiting.shift()?.() };
+  return { queue: new Queue(memory, true, null, () => 0), submitted, done: () => waiting.shift()?.() };
 }
 
 const run = <T>(value: T, ...milliseconds: number[]): Run<T> => ({

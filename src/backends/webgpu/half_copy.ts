@@ -1,8 +1,8 @@
 // A copy of weights as halves, beside the f32 that the optimizer works on. It is made anew on the device by the first run
 // that reads it after the weights have changed: once an update, however many micro-batches there are, never in generation.
 
-import { grid, GROUP, type Launch, read, WINDOW, write } from "./kernel.ts";
-import { halfCopyBytes } from "./launches.ts";
+import { grid, GROUP, type Launch, read, write } from "./kernel.ts";
+import { halfCopyBytes, narrowedAtOnce } from "./launches.ts";
 import type { Memory } from "./memory.ts";
 import { shaderModule } from "./module.ts";
 import type { Pipelines } from "./pipelines.ts";
@@ -32,8 +32,7 @@ export class HalfCopy {
 
   constructor(memory: Memory, pipelines: Pipelines, bindingBytes: number, weights: Weights) {
     this.buffer = memory.create(halfCopyBytes(weights.bytes), "weights as halves");
-    const vectors = Math.ceil(weights.bytes / 16),
-      window = Math.floor(bindingBytes / (4 * WINDOW)) * (WINDOW / 4);
+    const vectors = Math.ceil(weights.bytes / 16), window = narrowedAtOnce(bindingBytes);
     this.#narrowing = memory.checked(
       "a copy of weights as halves",
       () =>

@@ -7,7 +7,7 @@ import type { Arg, Plan, Step } from "../../graph/plan.ts";
 import { align, heldBytes, type Loaded, type PlannedBytes } from "../../graph/planned_bytes.ts";
 import type { OpName } from "../../ops/mod.ts";
 import { halfBuffers } from "./half.ts";
-import { type GpuLimits, type Launch, PORTABLE } from "./kernel.ts";
+import { type GpuLimits, type Launch, PORTABLE, WINDOW } from "./kernel.ts";
 import { kernels } from "./kernels.ts";
 
 /** A launch of a step, with the arguments that its tensors number. */
@@ -108,19 +108,31 @@ export const uniformBytes = (launches: readonly Launch[]): number => 256 * Math.
 /** Bytes of a copy of weights as halves, for so many bytes of f32. */
 export const halfCopyBytes = (bytes: number): number => bufferBytes(Math.ceil(bytes / 16) * 8);
 
-/** Bytes of all copies of weights that plans read as halves; plans share them. */
-function copiesBytes(plans: readonly Plan[], limits: GpuLimits): number {
+/** Vectors of four weights that are narrowed at once: what a binding holds. */
+export const narrowedAtOnce = (bindingBytes: number): number =>
+  Math.floor(bindingBytes / (4 * WINDOW)) * (WINDOW / 4);
+
+/** Bytes of f32 of each weight that plans read as halves; plans share the copies. */
+function copied(plans: readonly Plan[], limits: GpuLimits): number[] {
   const copies = new Map<string, number>();
   for (const plan of plans) {
     for (const index of halvesOf(plan, limits)) {
       const buffer = plan.buffers[index];
       if (buffer.kind !== "state") continue;
       const { place: { page, offset }, bytes } = buffer;
-      copies.set(`${page} ${offset} ${bytes}`, halfCopyBytes(bytes));
+      copies.set(`${page} ${offset} ${bytes}`, bytes);
     }
   }
-  return sum([...copies.values()]);
+  return [...copies.values()];
 }
+
+/** How many dispatches bring the halves that plans read up to date after their weights have changed. */
+export const narrowings = (plans: readonly Plan[], limits: GpuLimits): number =>
+  sum(
+    copied(plans, limits).map((bytes) =>
+      Math.ceil(Math.ceil(bytes / 16) / narrowedAtOnce(limits.bindingBytes))
+    ),
+  );
 
 /**
  * What a GPU holds for a store, with its copies of weights as halves, and its programs: slots are shared by rank, scratch by all, and a program has its sizes,
@@ -142,7 +154,7 @@ export function gpuBytes(loaded: Loaded, limits: GpuLimits): PlannedBytes {
     ),
   );
   const temporaries = sum(slots) + scratch, { constants } = held;
-  const store = held.store + copiesBytes(loaded.plans, limits);
+  const store = held.store + sum(copied(loaded.plans, limits).map(halfCopyBytes));
   return { store, constants, temporaries, workspaces, total: store + constants + temporaries + workspaces };
 }
 

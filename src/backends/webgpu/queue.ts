@@ -36,7 +36,12 @@ export class Queue {
   #since = 0; // when the device last got something to do, and what it has done since
   #done = 0;
 
-  constructor(readonly memory: Memory, software: boolean, readonly timer: GpuTimer | null = null) {
+  constructor(
+    readonly memory: Memory,
+    software: boolean,
+    readonly timer: GpuTimer | null = null,
+    readonly now: () => number = () => performance.now(),
+  ) {
     this.#rate = software ? 1e6 : 1e9;
   }
 
@@ -71,7 +76,7 @@ export class Queue {
   ): void {
     const { device } = this.memory, limit = SUBMIT_MS * this.#rate;
     if (this.#queued.length === 0) {
-      this.#since = performance.now();
+      this.#since = this.now();
       this.#done = 0;
     }
     let encoder = device.createCommandEncoder(), pass: GPUComputePassEncoder | null = null;
@@ -114,7 +119,7 @@ export class Queue {
   // its runs are, one that is slow once it has taken longer than a wait does. Half of what is long ago is forgotten.
   #measure(work: number): void {
     this.#done += work;
-    const elapsed = Math.max(1, performance.now() - this.#since), seen = this.#done / elapsed;
+    const elapsed = Math.max(1, this.now() - this.#since), seen = this.#done / elapsed;
     if (seen > this.#rate || elapsed > QUEUE_MS / 4) this.#rate = seen;
     if (elapsed < 10 * QUEUE_MS) return;
     this.#since += elapsed / 2;

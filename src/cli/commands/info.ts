@@ -3,10 +3,12 @@
 
 import { type Command, Option } from "commander";
 import { configure, type Gpt1Config, type Gpt1Preset, parameterSpecs, presets } from "../../models/gpt1.ts";
-import { dispatches } from "../../backends/webgpu/launches.ts";
+import { PORTABLE } from "../../backends/webgpu/kernel.ts";
+import { dispatches, narrowings } from "../../backends/webgpu/launches.ts";
 import { costOf, predicted } from "../../choose_device.ts";
 import { measureSpeed } from "../../measure_device.ts";
 import { gpt1Plans, type Gpt1Run } from "../../models/gpt1_plans.ts";
+import type { Plan } from "../../graph/plan.ts";
 import type { ModelPlans } from "../../nn/model.ts";
 import { parameterCount } from "../../nn/parameters.ts";
 import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
@@ -83,16 +85,20 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
     plans = gpt1Plans(config),
     parameters = parameterCount(parameterSpecs(config));
   const run = { batch, length: config.context, language: true };
-  const step = [plans.gradient(run, recompute), updatePlan(plans.layout, gpt1Optimizer)];
-  using device = await deviceOf(flags, () => step);
+  const stepOf = (scaled: boolean) => [
+    plans.gradient(run, recompute, scaled),
+    updatePlan(plans.layout, gpt1Optimizer, scaled),
+  ];
+  using device = await deviceOf(flags, () => stepOf(false));
+  const halves = device.precision === "f16", step = stepOf(halves);
   const bytes = trainingBytes(plans, run, {
     optimizer: gpt1Optimizer,
     recompute,
-    scaled: device.precision === "f16",
+    scaled: halves,
     planned: (what) => device.planned(what),
   });
   const seconds = predicted(await measureSpeed(device), costOf(step)), tokens = batch * config.context;
-  const counts = device.kind === "webgpu" ? dispatchCounts(plans, run, recompute) : null;
+  const counts = device.kind === "webgpu" ? dispatchCounts(plans, step, halves) : null;
   print(
     flags,
     {
@@ -125,13 +131,13 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
 }
 
 // Dispatches of a training step, of the forward pass of the first block in it, and of a token of one sequence.
-function dispatchCounts(plans: ModelPlans<Gpt1Run>, run: Gpt1Run, recompute: Recompute) {
-  const gradient = plans.gradient(run, recompute), update = updatePlan(plans.layout, gpt1Optimizer);
+function dispatchCounts(plans: ModelPlans<Gpt1Run>, step: readonly Plan[], halves: boolean) {
+  const limits = { ...PORTABLE, halves }, [gradient] = step;
   const block = gradient.steps.filter(({ scope }) => /^gpt1\/h0\b/.test(scope));
   return {
-    step: dispatches(gradient) + dispatches(update),
-    blockForward: dispatches({ ...gradient, steps: block }),
-    token: dispatches(plans.continuation(1)),
+    step: step.reduce((sum, plan) => sum + dispatches(plan, limits), narrowings(step, limits)),
+    blockForward: dispatches({ ...gradient, steps: block }, limits),
+    token: dispatches(plans.continuation(1), limits),
   };
 }
 
