@@ -52,7 +52,10 @@ export async function assertAgrees(device: Device, job: Job): Promise<void> {
     const tolerance = (job.sample.op.tolerance ?? 1e-5) * scale;
     values.forEach((value, i) => {
       const error = Math.abs(value - got[name][i]);
-      assert(error <= tolerance, `${job.sample.label}: ${name}[${i}] is ${got[name][i]}, not ${value}`);
+      assert(
+        error <= tolerance || value === got[name][i],
+        `${job.sample.label}: ${name}[${i}] is ${got[name][i]}, not ${value}`,
+      );
     });
   }
 }

@@ -16,7 +16,7 @@ Deno.test("every op writes every element of the shapes it infers", async () => {
     const results = await device.load(plan, device.createStore({})).run(sample.feeds);
     for (const { name, shape } of plan.outputs) {
       assertEquals(results[name].length, sizeOf(shape), sample.label);
-      assert(results[name].every(Number.isFinite), `${sample.label}: ${name} is not finite everywhere`);
+      assert(!results[name].some(Number.isNaN), `${sample.label}: ${name} is not written everywhere`);
     }
   }
 });

@@ -61,7 +61,7 @@ export const selectRowsGradInto: Op = {
       dx[(b * T + index[b]) * C + i % C] += d[Math.floor(b / sum) * C + i % C];
     }
   },
-  cases: [],
+  cases: [{ inputs: [{ shape: [3, 7] }, { shape: [6], below: 5 }, { shape: [6, 5, 7] }] }],
 };
 
 /** The first of the neighbouring rows. */

@@ -142,7 +142,7 @@ export const unscale: Op<{ readonly interval: number }> = {
     streak[0] = grows ? 0 : good;
     scale[0] = good === 0 ? Math.max(by / 2, LEAST_SCALE) : grows ? Math.min(2 * by, MOST_SCALE) : by;
   },
-  cases: [[9, 1024, 0], [9, 1024, 2], [9, 2 ** 24, 2], [1e30, 2, 0]].map((
+  cases: [[9, 1024, 0], [9, 1024, 2], [9, 2 ** 24, 2], [1e30, 2, 0], [Infinity, 8, 2], [Infinity, 1, 0]].map((
     [squared, scale, streak],
   ) => ({
     inputs: [

@@ -34,8 +34,9 @@ const ARGUMENTS: Partial<Record<OpName, readonly number[]>> = {
   linearCrossEntropyTrain: [0, 1, 5],
 };
 
-/** Ops that have to do with halves. */
-export const opsWithHalves: readonly string[] = Object.keys(ARGUMENTS);
+/** Arguments that may be halves, as "add 0". */
+export const argumentsWithHalves: readonly string[] = Object.entries(ARGUMENTS)
+  .flatMap(([op, args]) => args.map((arg) => `${op} ${arg}`));
 
 const NONE: readonly number[] = [];
 
