@@ -26,8 +26,9 @@ export interface DeviceOptions {
   /** Most bytes of memory to use; on WASM 4 GiB, all that it can have, unless given. */
   readonly maxBytes?: number;
   /**
-   * How activations and weights are stored; "f32" unless given. "f16" takes half the bytes and is for `webgpu` by name, on a
-   * GPU that has halves; arithmetic, sums and what the optimizer works on stay f32.
+   * How activations and weights are stored; "f32" unless given. "f16" is for `webgpu` by name, on a GPU that has
+   * halves: activations take half the bytes, and weights are read as halves; arithmetic, sums and what the optimizer works on
+   * stay f32.
    */
   readonly precision?: Precision;
   /**
