@@ -71,8 +71,9 @@ async function main(flags: Flags): Promise<void> {
   if (plot !== undefined && only !== undefined && only !== "growth") {
     throw new RangeError(`--plot draws growth, which --only ${only} leaves out: leave out one of the two`);
   }
-  if (device === "webgpu" && only !== undefined) {
-    throw new RangeError(`--only ${only} names a benchmark of the CPU: leave it out with --device webgpu`);
+  const ofCpu = Object.entries({ only, plot, threads, node, part }).find(([, value]) => value !== undefined);
+  if (device === "webgpu" && ofCpu) {
+    throw new RangeError(`--${ofCpu[0]} is about benchmarks of the CPU: leave it out with --device webgpu`);
   }
   if (part !== undefined && only !== "text") {
     throw new RangeError(`--part names a part of the text benchmark: give --only text as well`);
