@@ -77,6 +77,12 @@ export class OutOfMemory extends Error {
   override readonly name = "OutOfMemory";
 }
 
+/** There is no such device here, or it lacks what was asked of it. The message says what to install or to ask for instead. */
+export class NoDevice extends Error {
+  /** As it prints and as it can be told apart: `NoDevice`. */
+  override readonly name = "NoDevice";
+}
+
 /** The device went away, as a GPU may. Training can go on from its last checkpoint on a device that is opened anew. */
 export class DeviceLost extends Error {
   /** As it prints and as it can be told apart: `DeviceLost`. */

@@ -12,17 +12,30 @@ import type { Checkpoint } from "../train/checkpoint_folder.ts";
 /** Files of this machine; paths in flags are relative to the working folder. */
 export const disk = folder(".");
 
-/** Flags that every command has. */
-export interface CommonFlags {
-  readonly json?: boolean;
-  readonly seed: number;
+/** Flags that say where to compute. */
+export interface DeviceFlags {
   readonly threads?: number;
   readonly memory?: number;
   readonly device: DeviceName;
-  readonly precision: Precision;
+  /** Unless given that of a run that is resumed with `auto`, else f32. */
+  readonly precision?: Precision;
 }
 
-/** Adds the common flags to a command. */
+/** Flags that every command that computes has. */
+export interface CommonFlags extends DeviceFlags {
+  readonly json?: boolean;
+  readonly seed: number;
+}
+
+/** Of a command's flags those that say where to compute, as far as they are given. */
+export const whereOf = ({ device, precision, threads, memory }: DeviceFlags): DeviceFlags => ({
+  device,
+  ...(precision === undefined ? {} : { precision }),
+  ...(threads === undefined ? {} : { threads }),
+  ...(memory === undefined ? {} : { memory }),
+});
+
+/** Adds the common flags to a command that computes. */
 export function common(command: Command): Command {
   return deviceFlags(jsonFlag(command).option("--seed <n>", "seed of everything random", whole(0), 1));
 }
@@ -45,9 +58,9 @@ export function deviceFlags(command: Command): Command {
 export const precisionOption = (): Option =>
   new Option(
     "--precision <name>",
-    "how to store activations and weights; f16 takes half the memory and goes with --device webgpu",
+    "how to store activations and the weights that are read; f16 goes with --device webgpu",
   )
-    .choices([...precisionNames]).default("f32");
+    .choices([...precisionNames]);
 
 /** The flag that names a device. */
 export function deviceOption(): Option {
@@ -83,15 +96,24 @@ export function real(least: number, most = Infinity): (text: string) => number {
 }
 
 /**
+ * Refuses halves where no GPU is asked for. A run that is resumed may be on one already; `deviceOf` sees to that.
+ *
+ * @throws {UsageError} with the flag that is missing.
+ */
+export function requireGpuForHalves(
+  { device, precision, resume }: Partial<DeviceFlags> & { readonly resume?: unknown },
+): void {
+  if (precision !== "f16" || device === "webgpu" || device === "auto" && resume !== undefined) return;
+  throw new UsageError("--precision f16 is for a GPU: add --device webgpu, or leave it out");
+}
+
+/**
  * Opens the device that the flags ask for. Where they leave it open, it is the one that a resumed run was on, so that its
  * numbers stay the same, else the faster one for the plans that will run most, or WASM for the reason that is given in
  * their place; stderr says which and why.
  */
 export async function deviceOf(
-  { device: name, precision, threads, memory }: Pick<
-    CommonFlags,
-    "device" | "precision" | "threads" | "memory"
-  >,
+  { device: name, precision, threads, memory }: DeviceFlags,
   plans: string | (() => readonly Plan[] | Promise<readonly Plan[]>),
   resumed: Checkpoint | null = null,
 ): Promise<Device> {
@@ -99,37 +121,52 @@ export async function deviceOf(
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { maxBytes: memory * 2 ** 20 }),
   };
-  if (precision === "f16" && name !== "webgpu") {
-    throw new UsageError("--precision f16 is for a GPU: add --device webgpu, or leave it out");
-  }
+  const before = name === "auto" && resumed ? placeOf(deviceOfCheckpoint(resumed)) : null;
+  requireGpuForHalves({ device: before?.device ?? name, ...(precision ? { precision } : {}) });
   // Mesa's choice among GPUs looks for a display, and complains on stderr of a machine without one.
   if (process.env.MESA_VK_DEVICE_SELECT === undefined) process.env.NODEVICE_SELECT ??= "1";
-  if (name !== "auto") return await openDevice({ ...options, device: name, precision });
-  const before = resumed && deviceBefore(resumed);
+  if (name !== "auto") return await openDevice({ ...options, device: name, precision: precision ?? "f32" });
+  // Deno turns to OpenGL where there is nothing else, whose drivers may take a minute to compile a kernel.
+  process.env.DENO_WEBGPU_BACKEND ??= "vulkan,metal,dx12";
   if (before) {
-    const { device, precision } = before, how = precision === "f16" ? " in half precision" : "";
-    say(`auto: ${device === "wasm" ? "WASM" : "WebGPU"}${how}, which the run was on so far`);
-    return await openDevice({ ...options, device, precision });
+    const { device } = before, stored = precision ?? before.precision;
+    say(`auto: ${NAMES[device]}${stored === "f16" ? HALVES : ""}, which the run was on so far`);
+    return await openDevice({ ...options, device, precision: stored });
   }
   if (typeof plans === "string") {
     say(`auto: WASM, ${plans}`);
     return await openDevice({ ...options, device: "wasm" });
   }
-  // Deno turns to OpenGL where there is nothing else, whose drivers may take a minute to compile a kernel.
-  process.env.DENO_WEBGPU_BACKEND ??= "vulkan,metal,dx12";
   return await openDevice({ ...options, plan: await plans(), onChoice: (text) => say(`auto: ${text}`) });
 }
 
-// From a device's description, which a checkpoint keeps.
-const deviceBefore = ({ info }: Checkpoint): { device: DeviceName; precision: Precision } | null => {
-  const text = String((info as { device?: string } | null)?.device),
-    [, name] = /^(WASM|WebGPU) /.exec(text) ?? [];
-  if (name === undefined) return null;
-  return {
-    device: name === "WASM" ? "wasm" : "webgpu",
-    precision: text.endsWith(" in half precision") ? "f16" : "f32",
-  };
-};
+// How descriptions of devices begin and, where halves are stored, end.
+const NAMES = { wasm: "WASM", webgpu: "WebGPU", reference: "float64 reference" } as const;
+const HALVES = " in half precision";
+
+/** Where a run was computed. */
+export interface Place {
+  readonly device: keyof typeof NAMES;
+  readonly precision: Precision;
+  /** What decides the last bits besides: the build of the kernels, or the GPU. */
+  readonly by: string;
+}
+
+/** The description of the device that a checkpoint was made on; "" if it has none. */
+export const deviceOfCheckpoint = ({ info }: Checkpoint): string =>
+  (info as { device?: string } | null)?.device ?? "";
+
+/** Reads a device's description; `null` if it is of no device that there is. */
+export function placeOf(description: string): Place | null {
+  const device = deviceNames.find((name) => name !== "auto" && description.startsWith(NAMES[name]));
+  if (device === undefined || device === "auto") return null;
+  const halves = device === "webgpu" && description.endsWith(HALVES);
+  // Threads and tiles, which follow on WASM, change no bit; the name of a GPU may hold anything.
+  const by = device === "wasm"
+    ? description.split(",")[0]
+    : description.slice(0, halves ? -HALVES.length : undefined);
+  return { device, precision: halves ? "f16" : "f32", by };
+}
 
 /** Prints a result: as JSON if asked for, else as the text. */
 export function print({ json }: { readonly json?: boolean }, result: object, text: string): void {

@@ -15,13 +15,14 @@ import { addTokenizer } from "./commands/tokenizer.ts";
 import { addUse } from "./commands/use.ts";
 import { addWeights } from "./commands/weights.ts";
 import { addZeroshot } from "./commands/zeroshot.ts";
-import { Interrupted, say } from "./io.ts";
+import { Interrupted, requireGpuForHalves, say } from "./io.ts";
 import { serve } from "./prepare_workers.ts";
 
 const program = new Command("foreword")
   .description("Pre-train, fine-tune and run language models")
   .version("0.1.0")
-  .showHelpAfterError("(add --help for the flags)");
+  .showHelpAfterError("(add --help for the flags)")
+  .hook("preAction", (_, command) => requireGpuForHalves(command.opts()));
 addTokenizer(program);
 addPrepare(program, import.meta.url);
 addPretrain(program);
@@ -42,6 +43,8 @@ const EXPECTED = [
   "NotFound",
   "DamagedCheckpoint",
   "OutOfMemory",
+  "NoDevice",
+  "DeviceLost",
   "NonFiniteLoss",
   "UsageError",
 ];

@@ -7,7 +7,16 @@ import type { Plan } from "../graph/plan.ts";
 import { DROPOUT } from "../models/gpt1.ts";
 import type { ModelPlans } from "../nn/model.ts";
 import { type Recompute, recomputeNames } from "../nn/recompute.ts";
-import { common, type CommonFlags, Interrupted, real, say, UsageError } from "./io.ts";
+import {
+  common,
+  type CommonFlags,
+  deviceOfCheckpoint,
+  Interrupted,
+  placeOf,
+  real,
+  say,
+  UsageError,
+} from "./io.ts";
 import { trainingProgress } from "./progress.ts";
 import { requireRoom, showBytes } from "../train/memory.ts";
 import { NonFiniteLoss } from "../train/trainer.ts";
@@ -77,6 +86,16 @@ export function requireMemory<R>(
   );
 }
 
+/** How the losses of a run that goes on elsewhere will differ, from what both devices are called; `null` if in nothing. */
+export function otherDevice(before: string, now: string): string | null {
+  const [was, is] = [placeOf(before), placeOf(now)];
+  if (was?.precision === is?.precision && was?.by === is?.by) return null;
+  const { precision = "f32" } = is ?? {}, start = `it was trained on ${before || "another device"}`;
+  return precision === (was?.precision ?? "f32")
+    ? `${start}; on this device the losses will differ in their last bits`
+    : `${start}; in ${precision} the losses will differ by about as much as halves are coarse`;
+}
+
 /** What a followed run came to. */
 export interface Outcome {
   readonly steps: number;
@@ -105,11 +124,9 @@ export async function follow<C, R>(
 ): Promise<Outcome> {
   const { options: { schedule: { steps } }, resumed } = run;
   if (resumed) {
-    const { device } = resumed.info as { device: string };
     say(`resuming from step ${resumed.step}`);
-    if (device.split(",")[0] !== run.model.device.description.split(",")[0]) {
-      say(`warning: it was trained on ${device}; on this device the losses will differ in their last bits`);
-    }
+    const warning = otherDevice(deviceOfCheckpoint(resumed), run.model.device.description);
+    if (warning) say(`warning: ${warning}`);
   }
   const progress = trainingProgress(label, steps, resumed?.step ?? 0);
   const losses: number[] = [];

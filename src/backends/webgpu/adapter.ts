@@ -2,6 +2,8 @@
 // `webgpu`. Its module is named at run time only, so that bundlers leave it alone and a bundle without it still loads. No
 // global is set. What an adapter is called is said here too; which one is taken, and with what limits, is in device.ts.
 
+import { NoDevice } from "../backend.ts";
+
 interface Dawn {
   create(options: readonly string[]): GPU;
 }
@@ -12,7 +14,7 @@ let dawn: Promise<GPU | undefined> | undefined;
 /**
  * WebGPU as this runtime has it; `undefined` where there is none.
  *
- * Throws `Error` if Node's package `webgpu` is installed but does not load.
+ * Throws `NoDevice` if Node's package `webgpu` is installed but does not load.
  */
 export async function findGpu(): Promise<GPU | undefined> {
   const { navigator, process } = globalThis as {
@@ -36,7 +38,7 @@ async function startDawn(name: string): Promise<GPU | undefined> {
     return create([]);
   } catch (error) {
     if ((error as { code?: unknown }).code === "ERR_MODULE_NOT_FOUND") return undefined;
-    throw new Error(
+    throw new NoDevice(
       `Cannot load the package "${name}", which gives Node WebGPU: ${(error as Error).message}; ` +
         `install it again for this system, or use the device "wasm"`,
       { cause: error },

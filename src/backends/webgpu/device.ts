@@ -3,7 +3,7 @@
 
 import type { Plan } from "../../graph/plan.ts";
 import type { Loaded, PlannedBytes } from "../../graph/planned_bytes.ts";
-import type { Device, Precision, Program, Store } from "../backend.ts";
+import { type Device, NoDevice, type Precision, type Program, type Store } from "../backend.ts";
 import { adapterName, findGpu, isSoftware } from "./adapter.ts";
 import type { GpuLimits } from "./kernel.ts";
 import { gpuBytes } from "./launches.ts";
@@ -42,7 +42,7 @@ const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkg
 /**
  * Opens the GPU with the limits and features it offers.
  *
- * @throws {Error} if there is no adapter, or one without halves when those are asked for.
+ * @throws {NoDevice} if there is no adapter, or one without halves when those are asked for.
  */
 export async function openWebGpu(
   {
@@ -58,7 +58,7 @@ export async function openWebGpu(
   const found = gpu ?? await findGpu();
   const adapter = await found?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
-    throw new Error(
+    throw new NoDevice(
       found
         ? "There is no GPU adapter: install a Vulkan, Metal or Direct3D 12 driver, or use --device wasm"
         : "This runtime has no WebGPU: use Deno, a browser with WebGPU, or Node with the package `webgpu`; or --device wasm",
@@ -66,7 +66,7 @@ export async function openWebGpu(
   }
   const features = portable ? [] : FEATURES.filter((name) => adapter.features.has(name));
   if (precision === "f16" && !features.includes("shader-f16")) {
-    throw new Error("This GPU has no halves (the feature shader-f16): use --precision f32");
+    throw new NoDevice("This GPU has no halves (the feature shader-f16): use --precision f32");
   }
   const device = portable ? await adapter.requestDevice() : await requestDevice(adapter, {
     requiredFeatures: features,

@@ -29,7 +29,7 @@ export class Memory {
         new DeviceLost(
           `The GPU device was lost (${
             message || reason
-          }): open the device again and resume from the last checkpoint`,
+          }): open the device again and resume from the last checkpoint, on the command line with --resume`,
         ),
       );
     });

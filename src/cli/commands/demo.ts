@@ -4,7 +4,7 @@
 
 import type { Command } from "commander";
 import { memoryStorage } from "../../core/memory_storage.ts";
-import type { Device, Precision } from "../../backends/backend.ts";
+import type { Device } from "../../backends/backend.ts";
 import { configure, DROPOUT, type Gpt1Config, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type Gpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import type { LabelledExample } from "../../models/gpt1_feeds.ts";
@@ -31,6 +31,7 @@ import { FEELINGS } from "../demo/lexicon.ts";
 import { best, type FinetuningArm, report, type ReportData } from "../demo/report.ts";
 import { labelled, prompts, stories } from "../demo/stories.ts";
 import {
+  type DeviceFlags,
   deviceOf,
   deviceOption,
   disk,
@@ -44,15 +45,11 @@ import {
 import { duration } from "../progress.ts";
 import { beginRun, type RunConfig } from "../run_folder.ts";
 import { follow, stepPlans } from "../training.ts";
-import type { DeviceName } from "../../open_device.ts";
 
-interface Flags {
+interface Flags extends Omit<DeviceFlags, "memory"> {
   readonly out: string;
   readonly json?: string;
   readonly seed: number;
-  readonly threads?: number;
-  readonly device: DeviceName;
-  readonly precision: Precision;
   readonly steps: number;
 }
 
@@ -88,12 +85,13 @@ export function addDemo(program: Command): void {
 
 async function demo(flags: Flags): Promise<void> {
   const began = performance.now(), signal = interruptSignal(), { out, seed } = flags;
-  await clear(out);
+  await requireDemo(out);
   const usual = { batch: PRETRAIN.batch, length: SIZE.context, language: true };
   using device = await deviceOf(
     flags,
     () => stepPlans(gpt1Plans(configure(SIZE, VOCABULARY)), usual, { clip: 1, recompute: "none" }),
   );
+  await disk.remove(out);
   say(`Foreword demo on ${device.description}`);
   const world = await makeWorld(seed);
   const config = configure(SIZE, world.tokenizer.size, { rate: 0 });
@@ -114,7 +112,7 @@ async function demo(flags: Flags): Promise<void> {
 }
 
 // An earlier demo may be replaced; anything else in the folder may not.
-async function clear(out: string): Promise<void> {
+async function requireDemo(out: string): Promise<void> {
   if (!await disk.stat(out)) return;
   const mark = await disk.stat(`${out}/config.json`)
     ? new TextDecoder().decode(await disk.read(`${out}/config.json`))
@@ -123,7 +121,6 @@ async function clear(out: string): Promise<void> {
   if (!isDemo && (await disk.list(out)).length > 0) {
     throw new UsageError(`${out} holds something that is not an earlier demo: choose another --out`);
   }
-  await disk.remove(out);
 }
 
 interface World {

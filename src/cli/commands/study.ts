@@ -13,6 +13,7 @@ import {
   print,
   say,
   UsageError,
+  whereOf,
 } from "../io.ts";
 import { readRun } from "../run_folder.ts";
 import { ablationsReport, type Report } from "../study/ablations.ts";
@@ -130,7 +131,7 @@ type Models = Partial<Record<Architecture, string>>;
 async function modelsOf(
   { path, models, pretrain }: StudyConfig,
   jobs: readonly Job[],
-  { device, precision, threads, memory }: StudyFlags,
+  flags: StudyFlags,
   signal: AbortSignal,
   needed: readonly Architecture[] = [
     ...new Set(jobs.flatMap(({ arms }) => arms.map(({ architecture }) => architecture))),
@@ -143,13 +144,7 @@ async function modelsOf(
     if (run !== undefined) found[architecture] = run;
     else if (recipe) {
       say(`pre-training the ${architecture} in ${recipe.out}`);
-      await pretrainOnce({
-        ...recipe,
-        device,
-        precision,
-        ...(threads === undefined ? {} : { threads }),
-        ...(memory === undefined ? {} : { memory }),
-      }, signal);
+      await pretrainOnce({ ...recipe, ...whereOf(flags) }, signal);
       found[architecture] = recipe.out;
     } else if (!optional || needed.at(-1) === architecture && Object.keys(found).length === 0) {
       throw new UsageError(

@@ -17,7 +17,7 @@ import {
   settingsOf,
   type Training,
 } from "../fine_tuning.ts";
-import { type CommonFlags, disk, say, UsageError } from "../io.ts";
+import { type DeviceFlags, disk, say, UsageError, whereOf } from "../io.ts";
 import { chooseCheckpoint, difference, readRun } from "../run_folder.ts";
 import { taskData } from "../task_data.ts";
 import type { Architecture, Arm } from "./arms.ts";
@@ -27,8 +27,8 @@ import type { Settings } from "./flags.ts";
 import type { Results, RunRecord } from "./results.ts";
 
 /** Where to compute, and what becomes of what was made. */
-export interface StudyFlags
-  extends Pick<CommonFlags, "device" | "precision" | "threads" | "memory" | "json"> {
+export interface StudyFlags extends DeviceFlags {
+  readonly json?: boolean;
   readonly config: string;
   readonly keepCheckpoints?: boolean;
   readonly redo?: boolean;
@@ -228,7 +228,7 @@ async function runOnce(
 }
 
 function plannedOf(
-  { config, flags: { device, precision, threads, memory }, models }: Study,
+  { config, flags: where, models }: Study,
   task: StudyTask,
   arm: Arm,
   rate: number,
@@ -239,10 +239,7 @@ function plannedOf(
   const flags: FineTuneFlags = {
     ...task.flags,
     ...arm.flags,
-    device,
-    precision,
-    ...(threads === undefined ? {} : { threads }),
-    ...(memory === undefined ? {} : { memory }),
+    ...whereOf(where),
     model: models[arm.architecture]!,
     out: folder,
     lr: rate,
@@ -290,8 +287,7 @@ async function requireUnchanged({ config, flags, results }: Study, planned: Plan
 async function materialOf({ models, flags }: Study, { task, arms: [arm] }: Job): Promise<Material> {
   const any = {
     ...task.flags,
-    device: flags.device,
-    precision: flags.precision,
+    ...whereOf(flags),
     model: models[arm.architecture]!,
     out: "",
     lr: 0,
