@@ -69,9 +69,32 @@ export interface Begun {
 }
 
 /**
- * Begins or resumes a run in a folder; a new run is set down on disk.
+ * Makes sure that a run can begin in a folder, or go on there. Nothing is written.
  *
  * @throws {UsageError} if the folder is in use and `resume` is not asked for, or was begun with other settings.
+ */
+export async function requireOut(
+  run: string,
+  settings: RunConfig["settings"],
+  resume: boolean,
+): Promise<void> {
+  if (await disk.stat(configPath(run))) {
+    if (resume) return requireSame(run, (await readRun(run)).settings, settings);
+    throw new UsageError(`${run} already holds a run: choose another --out, or add --resume to continue it`);
+  }
+  const entries = await disk.stat(run) ? await disk.list(run) : [];
+  // Nothing but what a run killed in its first moments leaves behind.
+  if (entries.some(({ name }) => !["tokenizer", "data"].includes(name) && !name.startsWith(".tmp-"))) {
+    throw new UsageError(
+      `${run} is a folder with other things in it: choose an --out that is empty or does not exist`,
+    );
+  }
+}
+
+/**
+ * Begins or resumes a run in a folder; a new run is set down on disk.
+ *
+ * @throws {UsageError} as `requireOut` does.
  */
 export async function beginRun(
   run: string,
@@ -79,24 +102,10 @@ export async function beginRun(
   tokenizer: AnyTokenizer,
   resume: boolean,
 ): Promise<Begun> {
-  if (await disk.stat(configPath(run))) {
-    if (!resume) {
-      throw new UsageError(
-        `${run} already holds a run: choose another --out, or add --resume to continue it`,
-      );
-    }
-    requireSame(run, (await readRun(run)).settings, config.settings);
-    await sweep(run);
-    return { undo: async () => {} };
-  }
-  const existed = await disk.stat(run) !== null, entries = existed ? await disk.list(run) : [];
-  // Nothing but what a run killed in its first moments leaves behind.
-  if (entries.some(({ name }) => !["tokenizer", "data"].includes(name) && !name.startsWith(".tmp-"))) {
-    throw new UsageError(
-      `${run} is a folder with other things in it: choose an --out that is empty or does not exist`,
-    );
-  }
+  await requireOut(run, config.settings, resume);
+  const existed = await disk.stat(run) !== null, begun = await disk.stat(configPath(run)) !== null;
   await sweep(run);
+  if (begun) return { undo: async () => {} };
   await saveTokenizer(disk, `${run}/tokenizer`, tokenizer);
   await disk.write(configPath(run), [new TextEncoder().encode(`${JSON.stringify(config, null, 2)}\n`)]);
   const undo = async (): Promise<void> => {
@@ -152,32 +161,29 @@ export async function runTokenizer(run: string, config: RunConfig): Promise<AnyT
   return tokenizer;
 }
 
-/** A run opened for use. */
-export interface OpenRun {
+/** What a run is, reads and holds, before it is on a device. */
+export interface FoundRun {
   readonly config: RunConfig;
   readonly tokenizer: AnyTokenizer;
-  readonly model: Gpt1;
   readonly checkpoint: Checkpoint;
 }
 
-/** Opens a run's best checkpoint, or its last one if it was never validated. */
-export async function openRun(
-  device: Device,
-  run: string,
-  which?: string,
-  read?: Pick<OpenRun, "config" | "tokenizer">,
-): Promise<OpenRun> {
-  const { config, tokenizer } = read ?? await readWithTokenizer(run);
-  const checkpoint = await chooseCheckpoint(run, which);
-  const values = await parameterReader(disk, checkpoint);
-  const model = await createGpt1(device, config.model, { classifier: classifierOf(config), values });
-  return { config, tokenizer, model, checkpoint };
+/** A run opened for use. */
+export interface OpenRun extends FoundRun {
+  readonly model: Gpt1;
 }
 
-/** What a run is and reads, without its parameters. */
-export async function readWithTokenizer(run: string): Promise<Pick<OpenRun, "config" | "tokenizer">> {
-  const config = await readRun(run);
-  return { config, tokenizer: await runTokenizer(run, config) };
+/** Finds the checkpoint of a name in a run, else its best one, or its last one if it was never validated. */
+export async function findRun(run: string, which?: string): Promise<FoundRun> {
+  const config = await readRun(run), tokenizer = await runTokenizer(run, config);
+  return { config, tokenizer, checkpoint: await chooseCheckpoint(run, which) };
+}
+
+/** Makes the model of a run on a device. */
+export async function openRun(device: Device, found: FoundRun): Promise<OpenRun> {
+  const { config, checkpoint } = found, values = await parameterReader(disk, checkpoint);
+  const model = await createGpt1(device, config.model, { classifier: classifierOf(config), values });
+  return { ...found, model };
 }
 
 /** The plans of a run's model, before there is one on a device. */

@@ -13,10 +13,11 @@ import {
   type Outcome,
   plansOfTraining,
   prepareTraining,
+  settingsOf,
   type Training,
 } from "../fine_tuning.ts";
 import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
-import { resumePoint } from "../run_folder.ts";
+import { requireOut, resumePoint } from "../run_folder.ts";
 import { taskFlags } from "../task_data.ts";
 import { showMetric, showScore, showSummary } from "../task_results.ts";
 import { trainingFlags } from "../training.ts";
@@ -99,7 +100,13 @@ function seeds(text: string): number[] {
 
 async function finetune(flags: Flags): Promise<void> {
   const signal = interruptSignal();
-  const training = await prepareTraining(flags), [first = flags] = flagsOfSeeds(flags);
+  const training = await prepareTraining(flags), several = flagsOfSeeds(flags), [first = flags] = several;
+  if (flags.seeds !== undefined && await disk.stat(`${flags.out}/config.json`)) {
+    throw new UsageError(`${flags.out} already holds a run: choose another --out for several seeds`);
+  }
+  for (const own of flags.seeds === undefined ? [flags] : several) {
+    await requireOut(own.out, settingsOf(own, training.data), own.resume !== undefined);
+  }
   using device = await deviceOf(
     flags,
     () => plansOfTraining(training, first),
@@ -135,9 +142,6 @@ async function severalSeeds(
   signal: AbortSignal,
 ): Promise<void> {
   const { out, seeds } = flags, { task } = training.data;
-  if (await disk.stat(`${out}/config.json`)) {
-    throw new UsageError(`${out} already holds a run: choose another --out for several seeds`);
-  }
   const existed = await disk.stat(out) !== null, outcomes: Outcome[] = [];
   try {
     for (const own of flagsOfSeeds(flags)) {

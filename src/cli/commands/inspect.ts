@@ -8,7 +8,7 @@ import { decodeUtf8 } from "../../text/corpus.ts";
 import type { AnyTokenizer } from "../../text/open_tokenizer.ts";
 import { common, type CommonFlags, deviceOf, disk, print, say, UsageError, whole } from "../io.ts";
 import { inspectionPage, type ShownToken } from "../inspect/page.ts";
-import { openRun } from "../run_folder.ts";
+import { findRun, openRun } from "../run_folder.ts";
 
 interface Flags extends CommonFlags {
   readonly model: string;
@@ -40,9 +40,9 @@ async function inspectText(flags: Flags): Promise<void> {
   if (flags.out !== undefined && await disk.stat(flags.out)) {
     throw new UsageError(`${flags.out} already exists: choose another --out`);
   }
+  const run = await findRun(flags.model, flags.checkpoint);
   using device = await deviceOf(flags, "a single run is not worth choosing for");
-  const run = await openRun(device, flags.model, flags.checkpoint);
-  using model = run.model;
+  using model = (await openRun(device, run)).model;
   const { config } = model, most = Math.min(flags.maxTokens, config.context);
   const encoded = run.tokenizer.encode(text), ids = framed(run.config.labels !== null, config, encoded, most);
   const read = ids.filter((id) => id < config.vocabSize).length;

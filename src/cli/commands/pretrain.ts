@@ -2,6 +2,7 @@
 // it is src/train/run.ts, the data src/tasks/language.ts.
 
 import { type Command, Option } from "commander";
+import { NotFound } from "../../core/storage.ts";
 import { configure, type Gpt1Config, type Gpt1Preset, presets, withDropout } from "../../models/gpt1.ts";
 import { createGpt1, type ParameterValues } from "../../models/gpt1_model.ts";
 import { gpt1Plans } from "../../models/gpt1_plans.ts";
@@ -169,26 +170,24 @@ async function trainFrom(
   },
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { out, steps } = flags;
-  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal);
+  const { out, steps, batch, accumulate, seed } = flags;
+  await requireTexts(flags);
   const resumed = await resumePoint(out, flags.resume ?? false);
   const values = resumed ? await parameterReader(disk, resumed) : initial;
-  const source = pretrainingSource(config, train, {
-    batch: flags.batch,
-    accumulate: flags.accumulate,
-    seed: flags.seed,
-  });
-  const plans = gpt1Plans(config);
-  using device = await deviceOf(flags, () => stepPlans(plans, source.largestRun, flags), resumed);
-  say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
+  // Before the texts are encoded, which may take hours.
+  const plans = gpt1Plans(config), run = { batch, length: config.context, language: true };
+  using device = await deviceOf(flags, () => stepPlans(plans, run, flags), resumed);
   requireMemory(
     device,
     plans,
-    source.largestRun,
+    run,
     flags,
-    (batch, parts) => `--batch ${batch} --accumulate ${parts * flags.accumulate}`,
+    (batch, parts) => `--batch ${batch} --accumulate ${parts * accumulate}`,
   );
-  using model = await createGpt1(device, config, { seed: flags.seed, ...(values ? { values } : {}) });
+  const { train, valid, validBytes } = await tokensOf(flags, tokenizer, signal);
+  const source = pretrainingSource(config, train, { batch, accumulate, seed });
+  say(`${device.description}; ${train.length.toLocaleString("en")} tokens to train on`);
+  using model = await createGpt1(device, config, { seed, ...(values ? { values } : {}) });
   const every = Math.max(1, Math.ceil(steps / 10));
   return await follow("pretrain", signal, {
     storage: disk,
@@ -203,13 +202,13 @@ async function trainFrom(
       schedule: { name: flags.schedule, learningRate: settings.lr, warmup: settings.warmup / steps, steps },
       optimizer: { ...gpt1Optimizer, maxNorm: flags.clip },
       recompute: flags.recompute,
-      seed: flags.seed,
+      seed,
       signal,
     },
     ...(valid && {
       validate: async () => {
         const { loss, perplexity } = await scoreText(model, valid, {
-          batch: flags.batch,
+          batch,
           bytes: validBytes,
           signal,
         });
@@ -321,6 +320,18 @@ function settingsOf(flags: PretrainFlags, config: Gpt1Config) {
   };
 }
 
+// Found before a device is opened. What was encoded before is not read again.
+async function requireTexts({ corpus, valid, out }: PretrainFlags): Promise<void> {
+  for (const [name, path] of Object.entries({ train: corpus, valid })) {
+    if (path === undefined || await disk.stat(path) || await disk.stat(`${tokenFile(out, name)}.json`)) {
+      continue;
+    }
+    throw new NotFound(`Cannot read the corpus ${path}: there is no such file or folder; check the path`);
+  }
+}
+
+const tokenFile = (out: string, name: string): string => `${out}/data/${name}.tokens`;
+
 // Token files live in the run folder, so that a resumed run reads what the first one read.
 async function tokensOf(
   { corpus, valid, validFraction, out }: PretrainFlags,
@@ -332,7 +343,7 @@ async function tokensOf(
       const { tokens, index } = await readPrepared(disk, path, tokenizer);
       return { tokens, bytes: index.bytes };
     }
-    const target = `${out}/data/${name}.tokens`;
+    const target = tokenFile(out, name);
     if (!await disk.stat(`${target}.json`)) {
       say(`encoding ${path}`);
       await disk.makeFolder(`${out}/data`);

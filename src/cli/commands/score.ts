@@ -12,7 +12,7 @@ import { type Example, headOf, type Task, taskNamed } from "../../tasks/task.ts"
 import { documents } from "../../text/corpus.ts";
 import { type CommonFlags, deviceOf, disk, interruptSignal, print, UsageError } from "../io.ts";
 import { prepareFile } from "../prepare_file.ts";
-import { openRun, plansOf, readRun, readWithTokenizer, type RunConfig } from "../run_folder.ts";
+import { findRun, openRun, plansOf, readRun, type RunConfig } from "../run_folder.ts";
 import { type ColumnFlags, type DataConfig, dataOfRun, readData, readUnlabelled } from "../task_data.ts";
 import { answerOf, showMetric, showScore, writePredictions } from "../task_results.ts";
 
@@ -146,10 +146,19 @@ async function answersOf(
   read: readonly Example[],
 ): Promise<Answers> {
   const prepared = async (name: string) => {
-    const run = await readWithTokenizer(name), { config: { model: config }, tokenizer } = run;
+    const run = await findRun(name, flags.checkpoint), { config: { model: config }, tokenizer } = run;
     const examples = prepareFile(path, { task, config, tokenizer, labels }, read);
     return { ...run, name, examples, head: headOf(task, labels, examples) };
   };
+  const others = flags.ensemble ?? [];
+  for (const name of others) {
+    const other = await classifierOfRun(name);
+    if (other.task.name !== task.name || `${other.labels}` !== `${labels}`) {
+      throw new UsageError(
+        `${name} was not trained for the task and labels of ${flags.model}: an ensemble shares them`,
+      );
+    }
+  }
   const signal = interruptSignal(), all: Prediction[][] = [];
   let last = await prepared(flags.model);
   using device = await deviceOf(flags, () => {
@@ -157,15 +166,9 @@ async function answersOf(
     const batch = BATCH * sequencesOfExample(head);
     return [plansOf(config).scores({ batch, length, language: false, classifier: head })];
   });
-  for (const name of [flags.model, ...flags.ensemble ?? []]) {
-    const other = await classifierOfRun(name);
-    if (other.task.name !== task.name || `${other.labels}` !== `${labels}`) {
-      throw new UsageError(
-        `${name} was not trained for the task and labels of ${flags.model}: an ensemble shares them`,
-      );
-    }
+  for (const name of [flags.model, ...others]) {
     if (name !== last.name) last = await prepared(name);
-    using model = (await openRun(device, name, flags.checkpoint, last)).model;
+    using model = (await openRun(device, last)).model;
     all.push(await classify(model, last.examples, last.head, { batch: BATCH, signal }));
   }
   const { head, examples } = last;

@@ -19,7 +19,7 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { openRun, plansOf, readRun } from "../run_folder.ts";
+import { findRun, openRun, plansOf } from "../run_folder.ts";
 import { columnFlags } from "../task_data.ts";
 import { predict, scoreExamples, type ScoreFlags } from "./score.ts";
 
@@ -95,17 +95,16 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
     throw new UsageError("Give either --corpus or --data");
   }
   if (flags.corpus === undefined) return await scoreExamples(flags);
-  const signal = interruptSignal(), config = await readRun(flags.model), { context } = config.model;
-  const shape = { batch: flags.batch, length: context, language: true };
-  using device = await deviceOf(flags, () => [plansOf(config).scores(shape)]);
-  const run = await openRun(device, flags.model, flags.checkpoint);
-  using model = run.model;
+  const signal = interruptSignal(), run = await findRun(flags.model, flags.checkpoint), { config } = run;
   const ids: number[] = [];
   let bytes = 0;
   for await (const document of documents(disk, flags.corpus)) {
     bytes += document.bytes;
     for (const id of run.tokenizer.encode(document.text)) ids.push(id);
   }
+  const shape = { batch: flags.batch, length: config.model.context, language: true };
+  using device = await deviceOf(flags, () => [plansOf(config).scores(shape)]);
+  using model = (await openRun(device, run)).model;
   const score = await scoreText(model, Uint32Array.from(ids), { batch: flags.batch, bytes, signal });
   const rows = tableRows(model.config);
   print(
@@ -118,11 +117,10 @@ async function evaluate(flags: EvaluateFlags): Promise<void> {
 
 async function generateText(flags: GenerateFlags): Promise<void> {
   const { prompt, json, seed, maxTokens, temperature, topK, topP, stop } = flags, signal = interruptSignal();
-  const config = await readRun(flags.model);
-  using device = await deviceOf(flags, () => [plansOf(config).continuation(1)]);
-  const run = await openRun(device, flags.model, flags.checkpoint);
-  using model = run.model;
   if (prompt.trim() === "") throw new UsageError("Give --prompt at least one word to continue");
+  const run = await findRun(flags.model, flags.checkpoint);
+  using device = await deviceOf(flags, () => [plansOf(run.config).continuation(1)]);
+  using model = (await openRun(device, run)).model;
   let text = "";
   if (!json) process.stdout.write(prompt);
   const options = {

@@ -16,7 +16,7 @@ import {
   UsageError,
   whole,
 } from "../io.ts";
-import { openRun, plansOf, readRun, runTokenizer } from "../run_folder.ts";
+import { chooseCheckpoint, openRun, plansOf, readRun, runTokenizer } from "../run_folder.ts";
 import { columnFlags } from "../task_data.ts";
 import {
   type NamedProblem,
@@ -109,13 +109,15 @@ async function score(flags: Flags): Promise<void> {
   }
   const tokenizer = await runTokenizer(run, config), signal = interruptSignal();
   const named = await readProblem(flags, { tokenizer, context: config.model.context });
+  const first = await chooseCheckpoint(run, names[0]);
   const { context: length } = config.model, batch = Math.max(1, Math.floor(1024 / length)); // as spans are scored
   using device = await deviceOf(flags, () => [plansOf(config).scores({ batch, length, language: true })]);
   const results: Result[] = [];
   for (const name of names) {
-    const opened = await openRun(device, run, name);
-    using model = opened.model;
-    const outcome = await zeroShot(model, named.problem, { signal }), { step, folder } = opened.checkpoint;
+    const checkpoint = name === names[0] ? first : await chooseCheckpoint(run, name),
+      { step, folder } = checkpoint;
+    using model = (await openRun(device, { config, tokenizer, checkpoint })).model;
+    const outcome = await zeroShot(model, named.problem, { signal });
     const record = recordOf(step, named.task, outcome);
     if (all || flags.record) await keep(run, record);
     results.push({ ...record, checkpoint: folder, ...detailsOf(flags, named, outcome) });
