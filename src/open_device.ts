@@ -3,6 +3,7 @@
 
 import type { Device, Precision } from "./backends/backend.ts";
 import { openReference } from "./backends/reference.ts";
+import { requireThreads } from "./backends/wasm/builds.ts";
 import { openWasm } from "./backends/wasm/device.ts";
 import { openWebGpu } from "./backends/webgpu/device.ts";
 import type { Plan } from "./graph/plan.ts";
@@ -59,7 +60,8 @@ export interface DeviceOptions {
  * console.log(device.kind);
  * ```
  *
- * @throws {RangeError} for a name that is not there, or halves elsewhere than on `webgpu`.
+ * @throws {RangeError} for a name that is not there, halves elsewhere than on `webgpu`, or numbers that are not positive.
+ * @throws {NoDevice} if `webgpu` is asked for where there is no GPU, or `f16` of one without halves.
  */
 export async function openDevice(
   { device = "auto", precision = "f32", plan = [], onChoice, ...options }: DeviceOptions = {},
@@ -78,6 +80,7 @@ export async function openDevice(
     case "wasm":
       return await openWasm(options);
     case "webgpu":
+      if (options.threads !== undefined) requireThreads(options.threads); // it has one, but a mistake is one anywhere
       return await openWebGpu({ ...options, precision });
     case "reference":
       return openReference();

@@ -30,7 +30,8 @@ Deno.test("the commands explain themselves", async () => {
   for (const name of ["import", "export", "inspect"]) {
     const { code, stdout } = await place.foreword(`${name} --help`);
     assertEquals(code, 0);
-    for (const flag of ["--json", "--device", "--out"]) assert(stdout.includes(flag), flag);
+    for (const flag of ["--json", "--out"]) assert(stdout.includes(flag), flag);
+    assertEquals(stdout.includes("--device"), name === "inspect", "only what computes says where");
   }
 });
 
@@ -43,7 +44,8 @@ Deno.test("a run comes back from either format with the same weights, and scores
   assertEquals([format, release.format, release.model.heads], ["hugging-face", "original", 2]);
   const weights = await weightsOf("base");
   assertEquals([await weightsOf("from-face"), await weightsOf("from-release")], [weights, weights]);
-  const score = (run: string) => place.json(`evaluate --model ${run} --corpus valid.txt --threads 1`);
+  const score = (run: string) =>
+    place.json(`evaluate --model ${run} --corpus valid.txt --threads 1 --device wasm`);
   assertEquals(await score("from-face"), await score("base"));
 });
 
@@ -76,7 +78,7 @@ Deno.test("inspect shows the same numbers as a list, as JSON and as a page", asy
     readonly tokens: { readonly token: string; readonly logProbability: number | null }[];
     readonly attention: number[][][][];
   }
-  const line = "inspect --model base --threads 1", text = ["--text", "Mara went home. <b>"];
+  const line = "inspect --model base --threads 1 --device wasm", text = ["--text", "Mara went home. <b>"];
   const shown = await place.json<Shown>(`${line} --out page.html`, ...text), T = shown.tokens.length;
   const total = shown.tokens.reduce((sum, { logProbability }) => sum + (logProbability ?? 0), 0);
   assert(Math.abs(Math.exp(-total / (T - 1)) - shown.perplexity) < 1e-9 * shown.perplexity);

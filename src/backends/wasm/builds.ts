@@ -43,11 +43,15 @@ export interface Build {
 type Missing = Exclude<OpName, WasmKernel>;
 const complete: [Missing] extends [never] ? true : Missing = true;
 
+/** Throws `RangeError` if it is no number of threads. */
+export function requireThreads(threads: number): void {
+  if (Number.isInteger(threads) && threads >= 1) return;
+  throw new RangeError(`Cannot use ${threads} threads: 1 or more are needed`);
+}
+
 /** Picks and compiles a build. */
 export async function chooseBuild({ threads = coreCount(), build }: WasmOptions): Promise<Build> {
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new RangeError(`Cannot use ${threads} threads: 1 or more are needed`);
-  }
+  requireThreads(threads);
   const used = complete && canShare() ? threads : 1;
   for (const name of build ? [build] : ["relaxed", "simd"] as const) {
     const bytes = decode((await builds[name][used > 1 ? "shared" : "alone"]()).default);

@@ -20,8 +20,8 @@ export interface WebGpuOptions {
   /** Where to look for an adapter: what `findGpu` finds unless given. */
   readonly gpu?: GPU;
   /**
-   * How activations and weights are stored: "f16" halves their bytes where the GPU offers `shader-f16`. Arithmetic, sums and
-   * what the optimizer works on stay f32. "f32" unless given.
+   * How activations and the weights that are read are stored: "f16" as halves, where the GPU offers `shader-f16`.
+   * Arithmetic, sums and what the optimizer works on stay f32. "f32" unless given.
    */
   readonly precision?: Precision;
   /** Most bytes of GPU memory to use; no bound unless given. */
@@ -42,6 +42,7 @@ const LIMITS = ["maxStorageBufferBindingSize", "maxBufferSize", "maxComputeWorkg
 /**
  * Opens the GPU with the limits and features it offers.
  *
+ * @throws {RangeError} if `maxBytes` is not positive.
  * @throws {NoDevice} if there is no adapter, or one without halves when those are asked for.
  */
 export async function openWebGpu(
@@ -55,6 +56,9 @@ export async function openWebGpu(
     timer,
   }: WebGpuOptions = {},
 ): Promise<Device> {
+  if (!(maxBytes > 0)) {
+    throw new RangeError(`Cannot work in ${maxBytes} bytes of memory: at least 1 is needed`);
+  }
   const found = gpu ?? await findGpu();
   const adapter = await found?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {

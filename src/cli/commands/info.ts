@@ -44,7 +44,7 @@ export function addInfo(program: Command): void {
     .action(info);
 }
 
-async function info(flags: Flags): Promise<void> {
+async function info(flags: Flags, command: Command): Promise<void> {
   if (flags.model in presets) {
     return await showPreset(flags, configure(sizeOf(flags.model as Gpt1Preset, flags), flags.vocabSize));
   }
@@ -54,6 +54,12 @@ async function info(flags: Flags): Promise<void> {
         Object.keys(presets).join(", ")
       }`,
     );
+  }
+  const given = ["threads", "memory", "device", "precision"].find((name) =>
+    command.getOptionValueSource(name) === "cli"
+  );
+  if (given !== undefined) {
+    throw new UsageError(`${flags.model} is a run folder, which is read and not run: leave --${given} out`);
   }
   const run = await readRun(flags.model), { task, model, labels, settings } = run;
   const checkpoints = await listCheckpoints(disk, flags.model);

@@ -24,10 +24,11 @@ import { openTokenizer } from "../../text/open_tokenizer.ts";
 import { type PretokenizerName, pretokenizers } from "../../text/pretokenizers.ts";
 import { openParameters, saveParameters } from "../../train/checkpoint.ts";
 import { holdsAdapters, importAdapters, writeAdapters } from "../adapters.ts";
-import { common, type CommonFlags, disk, print, say, UsageError, whole } from "../io.ts";
+import { disk, jsonFlag, print, say, UsageError, whole } from "../io.ts";
 import { beginRun, chooseCheckpoint, readRun, runTokenizer } from "../run_folder.ts";
 
-interface ImportFlags extends CommonFlags {
+interface ImportFlags {
+  readonly json?: boolean;
   readonly from: string;
   readonly out: string;
   readonly format?: WeightFormat;
@@ -38,7 +39,8 @@ interface ImportFlags extends CommonFlags {
   readonly checkpoint?: string;
 }
 
-interface ExportFlags extends CommonFlags {
+interface ExportFlags {
+  readonly json?: boolean;
   readonly model: string;
   readonly checkpoint?: string;
   readonly out: string;
@@ -48,7 +50,7 @@ interface ExportFlags extends CommonFlags {
 
 /** Adds the commands. */
 export function addWeights(program: Command): void {
-  common(program.command("import"))
+  jsonFlag(program.command("import"))
     .description(
       "Make a run folder of published GPT-1 weights, the original release's or transformers', or of adapters",
     )
@@ -77,7 +79,7 @@ export function addWeights(program: Command): void {
       "which checkpoint of --model: best, last or a folder; the best one unless given",
     )
     .action(importWeights);
-  common(program.command("export"))
+  jsonFlag(program.command("export"))
     .description("Write a run's language model for transformers, or in the files of GPT-1's release")
     .requiredOption("--model <run>", "the run folder")
     .option("--checkpoint <name>", "best, last, or a folder of checkpoints/; the best one unless given")
