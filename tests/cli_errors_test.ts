@@ -239,7 +239,10 @@ Deno.test("a loss that is not finite stops the run, names the step and keeps the
   assertEquals((await metricsOf(place, "wild")).map((line) => JSON.parse(line).step), [1]);
   const { checkpoints } = await place.json<{ checkpoints: { name: string }[] }>("info --model wild");
   assertEquals(checkpoints.map(({ name }) => name), ["step-00000001"]);
-  assertEquals((await place.foreword("evaluate --model wild --checkpoint last --corpus valid.txt")).code, 0);
+  assertEquals(
+    (await place.foreword("evaluate --model wild --checkpoint last --corpus valid.txt --device wasm")).code,
+    0,
+  );
 });
 
 Deno.test("a run without a checkpoint", async () => {
@@ -271,7 +274,7 @@ async function twoCheckpoints(): Promise<{ best: string; last: string; resume: s
 
 Deno.test("a damaged checkpoint is named, with the one to use instead", async (t) => {
   const { best, last, resume } = await twoCheckpoints();
-  const use = (which: string) => `evaluate --model two --corpus valid.txt --threads 1${which}`;
+  const use = (which: string) => `evaluate --model two --corpus valid.txt --threads 1 --device wasm${which}`;
   const damage = async (file: string, how: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array | null) => {
     const path = `${place.path}/${file}`, whole = await Deno.readFile(path), damaged = how(whole.slice());
     await (damaged ? Deno.writeFile(path, damaged) : Deno.remove(path));

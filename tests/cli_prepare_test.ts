@@ -80,7 +80,7 @@ Deno.test("prepare: threads, a stream and an interrupted run give the same ids, 
     assertEquals(stream.length, 2 * one.tokens);
 
     const trained = await place.json<{ steps: number }>(
-      "pretrain --corpus one --tokenizer tok --model nano --steps 2 --batch 2 --out run",
+      "pretrain --corpus one --tokenizer tok --model nano --steps 2 --batch 2 --device wasm --out run",
     );
     assertEquals(trained.steps, 2);
   });
@@ -125,7 +125,8 @@ Deno.test("prepare: every kind of tokenizer, with its separator, and a model tra
       assertEquals(Array.from(tokens), texts.flatMap((text) => [...tokenizer.encode(text), ...after]), name);
       assertEquals([index.documents, index.separator], [texts.length, after[0]]);
     }
-    const run = "pretrain --corpus of-bytes --tokenizer bytes --model nano --steps 2 --batch 2 --out run";
+    const run =
+      "pretrain --corpus of-bytes --tokenizer bytes --model nano --steps 2 --batch 2 --device wasm --out run";
     assertEquals((await place.json<{ steps: number }>(run)).steps, 2);
   });
 });

@@ -52,7 +52,7 @@ async function configure(name: string, out: string, more: object = {}): Promise<
 
 const begun = (stderr: string): string[] => stderr.split("\n").filter((line) => /^\[\d+ of \d+\]/.test(line));
 const study = (kind: string, name: string, rest = "") =>
-  place.foreword(`study ${kind} --config ${name}.json --threads 1 ${rest}`);
+  place.foreword(`study ${kind} --config ${name}.json --threads 1 --device wasm ${rest}`);
 
 Deno.test("a study that is stopped goes on and comes to the same; nothing is run twice", async () => {
   await configure("whole", "whole");
@@ -76,7 +76,7 @@ Deno.test("a study that is stopped goes on and comes to the same; nothing is run
   }
 
   // Stopped in the middle of the second run.
-  const child = place.start("study ablations --config hurt.json --threads 1");
+  const child = place.start("study ablations --config hurt.json --threads 1 --device wasm");
   let ended = false;
   const output = child.output().finally(() => ended = true);
   const second = "hurt/runs/SST-2/full/lr-0.001/seed-2";

@@ -89,12 +89,14 @@ export async function makeTokenizer(place: Place): Promise<void> {
   await place.json("tokenizer train --corpus corpus.txt --vocab-size 300 --out tok");
 }
 
+/** Where tests compute that are not about the choice of a device, so that no process has to measure. */
+export const HERE = "--threads 1 --device wasm";
+
 /** A pre-training of some seconds at most; further flags follow. */
-export const PRETRAIN = "pretrain --corpus corpus.txt --batch 4 --threads 1";
+export const PRETRAIN = `pretrain --corpus corpus.txt --batch 4 ${HERE}`;
 
 /** A fine-tuning of some seconds at most; further flags follow. */
-export const FINETUNE =
-  "finetune --train train.tsv --dev dev.tsv --batch 16 --epochs 2 --lr 1e-3 --threads 1";
+export const FINETUNE = `finetune --train train.tsv --dev dev.tsv --batch 16 --epochs 2 --lr 1e-3 ${HERE}`;
 
 /** What a finished process says. */
 export function outcomeOf({ code, signal, stdout, stderr }: Deno.CommandOutput): Outcome {

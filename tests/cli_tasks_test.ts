@@ -4,7 +4,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { makePlace, makeTokenizer, metricsOf, type Place, PRETRAIN } from "./cli_support.ts";
 
-const TUNE = "finetune --model base --batch 8 --epochs 1 --lr 1e-3 --threads 1";
+const TUNE = "finetune --model base --batch 8 --epochs 1 --lr 1e-3 --threads 1 --device wasm";
 const PAIRS = "--task entailment --columns premise=1,hypothesis=2,label=3";
 let place: Place;
 
@@ -60,10 +60,11 @@ Deno.test("two texts and a label need one command; several seeds, an ensemble, a
   assertMatch(predictions[6], /^5\t(yes|no)$/);
 
   const single = await place.json<Record<string, number>>(
-    "evaluate --model pairs/seed-1 --data few.tsv --threads 1",
+    "evaluate --model pairs/seed-1 --data few.tsv --threads 1 --device wasm",
   );
   assertEquals(single.accuracy, scores[0], "the run knows its columns");
-  const evaluate = "evaluate --model pairs/seed-1 --ensemble pairs/seed-2 --data few.tsv --threads 1";
+  const evaluate =
+    "evaluate --model pairs/seed-1 --ensemble pairs/seed-2 --data few.tsv --threads 1 --device wasm";
   const both = await place.json<
     { accuracy: number; confusion: number[][]; intervals: { accuracy: { low: number } } }
   >(
@@ -75,7 +76,7 @@ Deno.test("two texts and a label need one command; several seeds, an ensemble, a
   // The ensemble's probabilities are the mean of those of its runs.
   const probabilities = async (flags: string) =>
     (await place.json<{ predictions: { probabilities: { yes: number } }[] }>(
-      `predict ${flags} --data few.tsv --threads 1`,
+      `predict ${flags} --data few.tsv --threads 1 --device wasm`,
     ))
       .predictions.map(({ probabilities }) => probabilities.yes);
   const [a, b, mean] = [
@@ -96,7 +97,7 @@ Deno.test("a published set is read from its folder, and its test answers written
   const lines = (await place.read("sts/predictions.tsv")).trimEnd().split("\n");
   assertEquals(lines.length, 6);
   assertMatch(lines[5], /^4\t[0-5]\.\d{3}$/);
-  await place.json("predict --model sts --data set --split test --out again.tsv --threads 1");
+  await place.json("predict --model sts --data set --split test --out again.tsv --threads 1 --device wasm");
   assertEquals(await place.read("again.tsv"), await place.read("sts/predictions.tsv"));
   const left = await place.json<Finetuned>(
     `${TUNE} --task glue/STSB --data set --no-test --out untested`,
@@ -117,7 +118,9 @@ Deno.test("a choice between answers, from a CSV file", async () => {
   assertEquals(labels, []);
   assertEquals(Object.keys(dev), ["examples", "accuracy"]);
   assertEquals((await metricsOf(place, "choice")).length, 3, "two updates and a validation");
-  const { code, stdout } = await place.foreword("evaluate --model choice --data choices.csv --threads 1");
+  const { code, stdout } = await place.foreword(
+    "evaluate --model choice --data choices.csv --threads 1 --device wasm",
+  );
   assertEquals(code, 0);
   assertMatch(stdout, /^accuracy \d+\.\d % of 16 examples\n$/);
 });

@@ -153,13 +153,17 @@ Deno.test("finetune from scratch starts elsewhere, and --limit takes fewer examp
 Deno.test("evaluate scores text and labels, with the best checkpoint or a named one", async () => {
   const { perplexity } = await base(), { test } = await classifier();
   const text = await place.json<{ perplexity: number; bitsPerByte: number; tokens: number }>(
-    "evaluate --model base --corpus valid.txt --batch 4 --threads 1",
+    "evaluate --model base --corpus valid.txt --batch 4 --threads 1 --device wasm",
   );
   assertEquals(text.perplexity, perplexity, "as the last validation said");
   assert(text.bitsPerByte > 0 && text.tokens > 1000);
-  const score = await place.json<Score>("evaluate --model classifier --data test.tsv --threads 1");
+  const score = await place.json<Score>(
+    "evaluate --model classifier --data test.tsv --threads 1 --device wasm",
+  );
   assertEquals(score, test, "as fine-tuning said of the best epoch");
-  const last = await place.json<Score>("evaluate --model classifier --data test.tsv --checkpoint last");
+  const last = await place.json<Score>(
+    "evaluate --model classifier --data test.tsv --checkpoint last --device wasm",
+  );
   assertEquals(last.examples, 20);
 });
 
@@ -171,7 +175,7 @@ Deno.test("predict labels one text or a file of them", async () => {
     probabilities: Record<string, number>;
   }
   const text = "Then, at noon, the ghost left the valley.";
-  const one = await place.json<Prediction>("predict --model classifier --text", text);
+  const one = await place.json<Prediction>("predict --model classifier --device wasm --text", text);
   assertEquals(one.text, text);
   assertEquals(Object.keys(one.probabilities), ["afraid", "angry", "glad", "sad"]);
   const sum = Object.values(one.probabilities).reduce((a, b) => a + b);
@@ -180,7 +184,7 @@ Deno.test("predict labels one text or a file of them", async () => {
 
   await place.write("texts.txt", `${text}\n\nHe owned a fine lantern.\n`);
   const many = await place.json<{ predictions: Prediction[] }>(
-    "predict --model classifier --text-file texts.txt",
+    "predict --model classifier --device wasm --text-file texts.txt",
   );
   assertEquals(many.predictions.map(({ text }) => text), [text, "He owned a fine lantern."]);
   const near = Object.entries(one.probabilities).map(([label, p]) =>
@@ -192,7 +196,7 @@ Deno.test("predict labels one text or a file of them", async () => {
 Deno.test("texts beyond the context are cut, and predict says so", async () => {
   await classifier();
   const { code, stderr } = await place.foreword(
-    "predict --model classifier --text",
+    "predict --model classifier --device wasm --text",
     "the ghost left the valley ".repeat(30),
   );
   assertEquals(code, 0);
@@ -201,7 +205,7 @@ Deno.test("texts beyond the context are cut, and predict says so", async () => {
 
 Deno.test("generate repeats itself with a seed, and stops where told", async () => {
   await base();
-  const say = "generate --model base --threads 1 --max-tokens 100";
+  const say = "generate --model base --threads 1 --device wasm --max-tokens 100";
   const { prompt, text } = await place.json<{ prompt: string; text: string }>(
     `${say} --seed 3 --prompt`,
     "Once upon a",
@@ -237,7 +241,9 @@ Deno.test("info tells what a preset costs and what a run holds", async () => {
     checkpoints: { name: string; best: boolean; last: boolean }[];
     bytes: { total: number };
   }
-  const preset = await place.json<Info>("info --model nano --vocab-size 300 --batch 4 --threads 1");
+  const preset = await place.json<Info>(
+    "info --model nano --vocab-size 300 --batch 4 --threads 1 --device wasm",
+  );
   const run = await place.json<Info>("info --model base");
   assertEquals(run.parameters, preset.parameters);
   assertEquals(run.checkpoints, [{ name: "step-00000010", step: 10, best: true, last: true }]);
@@ -253,7 +259,7 @@ Deno.test("auto says once what it took and why; a device that was named is not r
     ["evaluate --model base --corpus valid.txt"],
     ["evaluate --model classifier --data test.tsv"],
     ["predict --model classifier --text", "she was glad"],
-    [`${FINETUNE} --model base --out announced`],
+    [`${FINETUNE} --model base --out announced --device auto`],
   ] as const;
   for (const [command, ...rest] of commands) {
     const { code, stderr } = await place.foreword(command, ...rest, "--threads", "1");
@@ -264,6 +270,6 @@ Deno.test("auto says once what it took and why; a device that was named is not r
   assertEquals([named.code, named.stderr], [0, ""]);
   const looked = await place.foreword("inspect --model base --text", "she lived");
   assertMatch(looked.stderr, /^auto: WASM, a single run is not worth choosing for$/m);
-  const resumed = await place.foreword(`${RUN} --out base --resume`);
+  const resumed = await place.foreword(`${RUN} --out base --resume --device auto`);
   assertMatch(resumed.stderr, /^auto: (WASM|WebGPU), which the run was on so far$/m);
 });

@@ -20,7 +20,7 @@ webGpuTest("commands compute on the GPU, with f32 and with halves", async () => 
         assertAlmostEquals(loss, want[i], tolerance * want[i]);
         assertEquals(lossScale, precision === "f16" ? 65536 : undefined);
       });
-      const { stderr } = await place.foreword(`${run} --out ${out} --resume`);
+      const { stderr } = await place.foreword(`${run} --out ${out} --resume --device auto`);
       assertMatch(
         stderr,
         precision === "f16" ? /^auto: WebGPU in half precision, which/m : /^auto: WebGPU, which/m,

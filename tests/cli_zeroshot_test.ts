@@ -67,7 +67,8 @@ Deno.test("scores along pre-training are those of the checkpoints, and training 
     [2, 4, 6].flatMap((step) => tasks.map((task) => [step, task])),
   );
   for (const [k, task] of tasks.entries()) {
-    const line = `zeroshot --model plain --checkpoint all --task ${task} --data sets --limit 7 --threads 1`;
+    const line =
+      `zeroshot --model plain --checkpoint all --task ${task} --data sets --limit 7 --threads 1 --device wasm`;
     const { results } = await place.json<{ results: Record[] }>(line);
     assert(results.length > 0);
     const same = records.filter((record) =>
@@ -78,7 +79,7 @@ Deno.test("scores along pre-training are those of the checkpoints, and training 
   }
   const before = await place.read("plain/zeroshot.jsonl");
   await place.json(
-    "zeroshot --model plain --checkpoint all --task glue/sst-2 --data sets --limit 7 --threads 1",
+    "zeroshot --model plain --checkpoint all --task glue/sst-2 --data sets --limit 7 --threads 1 --device wasm",
   );
   assertEquals(await place.read("plain/zeroshot.jsonl"), before, "written in place of the earlier ones");
   const { code, stderr } = await place.foreword(
@@ -89,7 +90,7 @@ Deno.test("scores along pre-training are those of the checkpoints, and training 
 
 Deno.test("one checkpoint, with what was compared and how the threshold was chosen", async () => {
   const cola = await place.json<Record & { [name: string]: unknown }>(
-    "zeroshot --model plain --task GLUE/CoLA --data sets/CoLA --checkpoint last --threads 1",
+    "zeroshot --model plain --task GLUE/CoLA --data sets/CoLA --checkpoint last --threads 1 --device wasm",
   );
   assertEquals(
     [
@@ -104,13 +105,15 @@ Deno.test("one checkpoint, with what was compared and how the threshold was chos
     ],
     ["glue/cola", "acceptability", "matthews", 6, 9, 20, "train", 0],
   );
-  const { stdout } = await place.foreword("zeroshot --model plain --task winogrande --data sets --threads 1");
+  const { stdout } = await place.foreword(
+    "zeroshot --model plain --task winogrande --data sets --threads 1 --device wasm",
+  );
   assertMatch(
     stdout,
     /^step \d, winogrande: accuracy 50\.0 %, by chance 50\.0 %, always the most frequent label 50\.0 %; 4 dev examples\n$/,
   );
   const own =
-    "zeroshot --model plain --rule acceptability --data own.tsv --train own.tsv --positive good --threads 1";
+    "zeroshot --model plain --rule acceptability --data own.tsv --train own.tsv --positive good --threads 1 --device wasm";
   const result = await place.json<Record>(`${own} --record`);
   assertEquals([result.task, result.examples], ["acceptability", 3]);
   assertEquals((await recordsOf("plain")).at(-1), recordOf(result));
@@ -130,7 +133,7 @@ Deno.test("mistakes are one sentence, and leave nothing behind", async () => {
     else assertMatch(last, message);
     assertEquals(await place.tree("."), before);
   };
-  const ask = "zeroshot --model plain --threads 1";
+  const ask = "zeroshot --model plain --threads 1 --device wasm";
   await fails(
     "classifier is a classifier: zero-shot scores are those of a pre-trained run; give the one that it was fine-tuned from",
     "zeroshot --model classifier --task glue/cola --data sets/CoLA",

@@ -141,7 +141,7 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 }
 
 Deno.test("a validation that was interrupted is made up for", async () => {
-  using device = await openDevice({ threads: 1 });
+  using device = await openDevice({ device: "wasm", threads: 1 });
   const config = configure({ context: 8, channels: 8, heads: 2, layers: 1 }, 20);
   const tokens = Uint16Array.from({ length: 200 }, (_, i) => (i * i) % 20);
   // Trains 6 steps with validations at 2, 4 and 6; the one at `stopAt` is interrupted.

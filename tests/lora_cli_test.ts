@@ -112,12 +112,13 @@ Deno.test("adapters exported alone and imported on their base are the same run",
     "import --from adapter --model base --out again",
   );
   assertEquals([format, task], ["peft", "classification"]);
-  const score = (run: string) => place.json(`evaluate --model ${run} --data dev.tsv --threads 1`);
+  const score = (run: string) =>
+    place.json(`evaluate --model ${run} --data dev.tsv --threads 1 --device wasm`);
   assertEquals(await score("again"), await score("lora"));
-  const ask = ["--text", "Mara went home."], last = "--checkpoint last --threads 1";
+  const ask = ["--text", "Mara went home."], last = "--checkpoint last --threads 1 --device wasm";
   assertEquals(
     await place.json(`predict --model again ${last}`, ...ask),
-    await place.json(`predict --model lora --threads 1`, ...ask),
+    await place.json(`predict --model lora --threads 1 --device wasm`, ...ask),
   );
   await place.json("export --model lora --checkpoint last --adapter --out last");
   await place.json("import --from last --model base --out once-more");
@@ -145,7 +146,9 @@ Deno.test("merged weights are a plain model that scores the same", async () => {
   await place.json("import --from merged --out merged-run");
   assertEquals((await configOf("merged-run")).model.lora, undefined);
   const perplexity = async (run: string) =>
-    (await place.json<{ perplexity: number }>(`evaluate --model ${run} --corpus valid.txt --threads 1`))
+    (await place.json<{ perplexity: number }>(
+      `evaluate --model ${run} --corpus valid.txt --threads 1 --device wasm`,
+    ))
       .perplexity;
   const [adapted, plain, base] = [
     await perplexity("lora"),
@@ -181,7 +184,9 @@ Deno.test("frozen layers stay, and the rest is trained", async () => {
   }
   const file = await openSafetensors(folder(place.path), (await lastFile("frozen", "moment1"))[0]);
   assertEquals([...file.tensors.keys()].filter((name) => !/^(h1|clf)\//.test(name)), ["we/specials"]);
-  const { probabilities } = await place.json<Prediction>("predict --model frozen --threads 1 --text hello");
+  const { probabilities } = await place.json<Prediction>(
+    "predict --model frozen --threads 1 --device wasm --text hello",
+  );
   assertAlmostEquals(Object.values(probabilities).reduce((a, b) => a + b), 1, 1e-5);
 });
 

@@ -26,10 +26,10 @@ Deno.test("a run of an LSTM is trained, scored, continued, resumed and taken fur
   assert(losses.at(-1) < losses[0] - 0.2, `${losses}`);
   const { perplexity } = lines.at(-1);
   const score = await place.json<{ perplexity: number }>(
-    "evaluate --model base --corpus valid.txt --batch 4 --threads 1",
+    "evaluate --model base --corpus valid.txt --batch 4 --threads 1 --device wasm",
   );
   assertEquals(score.perplexity, perplexity, "as the last validation said");
-  const say = "generate --model base --threads 1 --max-tokens 80 --seed 3 --prompt";
+  const say = "generate --model base --threads 1 --device wasm --max-tokens 80 --seed 3 --prompt";
   const { text } = await place.json<{ text: string }>(say, "Once upon a");
   assert(text.length > 80, "more tokens than the context");
   assertEquals(await place.json(say, "Once upon a"), { prompt: "Once upon a", text });
@@ -52,7 +52,7 @@ Deno.test("a run of an LSTM is fine-tuned like any other", async () => {
 });
 
 Deno.test("info knows an LSTM as a preset and as a run, and the run says what it is", async () => {
-  const preset = "info --model nano --architecture lstm --vocab-size 300 --threads 1";
+  const preset = "info --model nano --architecture lstm --vocab-size 300 --threads 1 --device wasm";
   const sized = await place.json<Info>(preset), run = await place.json<Info>("info --model base");
   assertEquals([sized.parameters, sized.model.lstm], [run.parameters, run.model.lstm]);
   assertEquals([run.settings.architecture, run.settings.units], ["lstm", null]);
@@ -77,7 +77,10 @@ Deno.test("flags that do not belong together are refused", async () => {
     "--init brings its own size: leave --architecture out",
     `${PRETRAIN} --init base --architecture lstm --steps 2 --out new`,
   );
-  await fails("Cannot inspect an LSTM: it has no attention", "inspect --model base --text hello --threads 1");
+  await fails(
+    "Cannot inspect an LSTM: it has no attention",
+    "inspect --model base --text hello --threads 1 --device wasm",
+  );
   await fails("Cannot write an LSTM in the files of GPT-1", "export --model base --out new");
   await fails(
     "Cannot transfer 2 blocks of a model that has 1",
