@@ -88,8 +88,16 @@ Deno.test("a study that is stopped goes on and comes to the same; nothing is run
   assertMatch(stopped.stderr, /To go on: foreword study ablations --config hurt\.json\n$/);
   const kept = Object.keys(JSON.parse(await place.read("hurt/runs.json")).runs).length;
   assert(kept >= 1 && kept < 5, `${kept}`);
-  const resumed = await study("ablations", "hurt");
+  // It stays where the run that it stopped in was, whatever finished ones were on.
+  const elsewhere = (await place.read("hurt/runs.json")).replaceAll(
+    /"WASM [^"]*"/g,
+    '"float64 reference, 1 thread"',
+  );
+  assertStringIncludes(elsewhere, '"device": "float64 reference, 1 thread"');
+  await place.write("hurt/runs.json", elsewhere);
+  const resumed = await study("ablations", "hurt", "--device auto");
   assertEquals(resumed.code, 0, resumed.stderr);
+  assertMatch(resumed.stderr, /^auto: WASM, which the run was on so far$/m);
   assertEquals(begun(resumed.stderr).length, 5 - kept);
   assertEquals(
     JSON.parse(await place.read("hurt/ablations.json")),
@@ -138,8 +146,9 @@ Deno.test("what changed is told, and made again where that is asked for; new see
     "Own, full, learning rate 0.001, seed 3",
   ]);
   assert("change/runs/Own/full/lr-0.001/seed-3/checkpoints.json" in await place.tree("change"));
-  const more = await run({ tasks: tasks(20), seeds: [1, 2], learningRates: [1e-3, 1e30] });
+  const more = await run({ tasks: tasks(20), seeds: [1, 2], learningRates: [1e-3, 1e30] }, "--device auto");
   assertEquals(more.runs.length, 3, more.stderr);
+  assertMatch(more.stderr, /^auto: WASM, which the run was on so far$/m);
   assertMatch(
     more.stderr,
     /learning rate 1e\+30, seed 1: the loss was not finite at step \d+; this learning rate is passed over/,

@@ -34,13 +34,14 @@ export interface Place {
 const lines = (texts: readonly { text: string; label: string }[]): string =>
   texts.map(({ text, label }) => `${text}\t${label}\n`).join("");
 
-/** Makes the folder, with `corpus.txt`, `valid.txt`, `train.tsv`, `dev.tsv`, `test.tsv`. */
-export async function makePlace(): Promise<Place> {
+/** Makes the folder, with `corpus.txt`, `valid.txt`, `train.tsv`, `dev.tsv`, `test.tsv`. Processes there see `env` too. */
+export async function makePlace(env: Readonly<Record<string, string>> = {}): Promise<Place> {
   const path = await Deno.makeTempDir({ prefix: "foreword-" });
   const command = (line: string, rest: readonly string[] = []) =>
     new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--config", CONFIG, MAIN, ...line.split(" ").filter(Boolean), ...rest],
       cwd: path,
+      env,
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -27,6 +27,20 @@ webGpuTest("commands compute on the GPU, with f32 and with halves", async () => 
       );
       const device = (stderr.match(/WebGPU on .*/) ?? [""])[0];
       assertEquals(device.includes("in half precision"), precision === "f16", stderr);
+      assert(!stderr.includes("warning"), stderr);
+      // A precision that is given outweighs the run's own.
+      for (const given of ["f32", "f16"]) {
+        const again = await place.foreword(`${run} --out ${out} --resume --device auto --precision ${given}`);
+        assertEquals(again.code, 0, again.stderr);
+        assertMatch(
+          again.stderr,
+          given === "f16" ? /^auto: WebGPU in half precision, which/m : /^auto: WebGPU, which/m,
+        );
+        const warning = again.stderr.includes(
+          `in ${given} the losses will differ by about as much as halves`,
+        );
+        assertEquals(warning, given !== precision, again.stderr);
+      }
 
       await place.json(`${FINETUNE} --model ${out} --out ${out}-classifier ${flags}`);
       const scores = await place.json(`evaluate --model ${out}-classifier --data test.tsv ${flags}`);

@@ -24,6 +24,25 @@ import { train } from "../src/train/trainer.ts";
 import { all, distance, numbersOf, someTokens, tinyConfig, tinyModel } from "./tiny_model.ts";
 import { assertWorks, geluPlan, memoryOf, ones, trainingOptions, withClock } from "./wasm_support.ts";
 
+Deno.test("numbers of threads and bytes that are not positive are refused by every device that takes them", async () => {
+  for (const device of ["wasm", "webgpu"] as const) {
+    for (const threads of [-1, 0, 1.5, NaN]) {
+      await assertRejects(
+        () => openDevice({ device, threads }),
+        RangeError,
+        `Cannot use ${threads} threads: `,
+      );
+    }
+    for (const maxBytes of [-1, 0, NaN]) {
+      await assertRejects(
+        () => openDevice({ device, threads: 1, maxBytes }),
+        RangeError,
+        `Cannot work in ${maxBytes} bytes`,
+      );
+    }
+  }
+});
+
 Deno.test("what is closed or freed says so when it is run", async () => {
   const device = await openWasm({ threads: 2 });
   const graph = new Graph("reading"), state = graph.state("table", [4, 8], "f32", { parameter: true });

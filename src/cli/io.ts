@@ -111,17 +111,19 @@ export function requireGpuForHalves(
  * Opens the device that the flags ask for. Where they leave it open, it is the one that a resumed run was on, so that its
  * numbers stay the same, else the faster one for the plans that will run most, or WASM for the reason that is given in
  * their place; stderr says which and why.
+ *
+ * @param resumed The description of the device that a run was on so far.
  */
 export async function deviceOf(
   { device: name, precision, threads, memory }: DeviceFlags,
   plans: string | (() => readonly Plan[] | Promise<readonly Plan[]>),
-  resumed: Checkpoint | null = null,
+  resumed: string | null = null,
 ): Promise<Device> {
   const options = {
     ...(threads === undefined ? {} : { threads }),
     ...(memory === undefined ? {} : { maxBytes: memory * 2 ** 20 }),
   };
-  const before = name === "auto" && resumed ? placeOf(deviceOfCheckpoint(resumed)) : null;
+  const before = name === "auto" && resumed !== null ? placeOf(resumed) : null;
   requireGpuForHalves({ device: before?.device ?? name, ...(precision ? { precision } : {}) });
   // Mesa's choice among GPUs looks for a display, and complains on stderr of a machine without one.
   if (process.env.MESA_VK_DEVICE_SELECT === undefined) process.env.NODEVICE_SELECT ??= "1";

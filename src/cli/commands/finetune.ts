@@ -16,7 +16,17 @@ import {
   settingsOf,
   type Training,
 } from "../fine_tuning.ts";
-import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
+import {
+  deviceOf,
+  deviceOfCheckpoint,
+  disk,
+  interruptSignal,
+  print,
+  real,
+  say,
+  UsageError,
+  whole,
+} from "../io.ts";
 import { requireOut, resumePoint } from "../run_folder.ts";
 import { taskFlags } from "../task_data.ts";
 import { showMetric, showScore, showSummary } from "../task_results.ts";
@@ -107,10 +117,11 @@ async function finetune(flags: Flags): Promise<void> {
   for (const own of flags.seeds === undefined ? [flags] : several) {
     await requireOut(own.out, settingsOf(own, training.data), own.resume !== undefined);
   }
+  const resumed = first.resume === undefined ? null : await resumePoint(first.out, first.resume);
   using device = await deviceOf(
     flags,
     () => plansOfTraining(training, first),
-    first.resume === undefined ? null : await resumePoint(first.out, first.resume),
+    resumed && deviceOfCheckpoint(resumed),
   );
   if (flags.seeds === undefined) {
     const outcome = await fineTuneOnce(device, training, flags, signal), { task } = training.data;

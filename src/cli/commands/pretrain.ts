@@ -17,7 +17,17 @@ import { parameterReader } from "../../train/checkpoint.ts";
 import { type ScheduleName, schedules } from "../../train/schedule.ts";
 import { gpt1Optimizer } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
-import { deviceOf, disk, interruptSignal, print, real, say, UsageError, whole } from "../io.ts";
+import {
+  deviceOf,
+  deviceOfCheckpoint,
+  disk,
+  interruptSignal,
+  print,
+  real,
+  say,
+  UsageError,
+  whole,
+} from "../io.ts";
 import { baseValues, beginRun, readRun, resumePoint, type RunConfig, runTokenizer } from "../run_folder.ts";
 import { type NamedProblem, readProblem, zeroShotObserver } from "../zero_shot.ts";
 import {
@@ -176,7 +186,11 @@ async function trainFrom(
   const values = resumed ? await parameterReader(disk, resumed) : initial;
   // Before the texts are encoded, which may take hours.
   const plans = gpt1Plans(config), run = { batch, length: config.context, language: true };
-  using device = await deviceOf(flags, () => stepPlans(plans, run, flags), resumed);
+  using device = await deviceOf(
+    flags,
+    () => stepPlans(plans, run, flags),
+    resumed && deviceOfCheckpoint(resumed),
+  );
   requireMemory(
     device,
     plans,

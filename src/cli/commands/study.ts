@@ -167,7 +167,11 @@ async function runJobs(
     `${all} runs of ${jobs.length} task${jobs.length === 1 ? "" : "s"}, ${finished} of them finished before`,
   );
   const nothing = finished === all && "nothing is left to run";
-  using device = await deviceOf(flags, nothing || (() => ready.plans(jobs[0])));
+  using device = await deviceOf(
+    flags,
+    nothing || (() => ready.plans(jobs[0])),
+    nothing ? null : await ready.device(),
+  );
   const cells: Cell[] = [];
   for (const [i, job] of jobs.entries()) {
     cells.push(...await ready.run(device, job));

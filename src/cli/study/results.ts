@@ -21,6 +21,8 @@ export interface RunRecord {
   /** Training examples. */
   readonly trained: number;
   readonly steps: number;
+  /** The description of the device that it was made on; earlier versions kept none. */
+  readonly device?: string;
 }
 
 /** The finished runs of a study. */

@@ -17,8 +17,8 @@ import {
   settingsOf,
   type Training,
 } from "../fine_tuning.ts";
-import { type DeviceFlags, disk, say, UsageError, whereOf } from "../io.ts";
-import { chooseCheckpoint, difference, readRun } from "../run_folder.ts";
+import { type DeviceFlags, deviceOfCheckpoint, disk, say, UsageError, whereOf } from "../io.ts";
+import { chooseCheckpoint, difference, readRun, resumePoint } from "../run_folder.ts";
 import { taskData } from "../task_data.ts";
 import type { Architecture, Arm } from "./arms.ts";
 import { bestRate, type Cell, cellOf, devOf } from "./cells.ts";
@@ -63,6 +63,8 @@ interface Planned {
 export interface Ready {
   /** How many runs there are, and how many are finished. */
   readonly count: () => { readonly all: number; readonly finished: number };
+  /** What the device was called that an unfinished run was on, else a finished one; `null` before there is a run. */
+  readonly device: () => Promise<string | null>;
   /** The plans of an update of a task's first run. */
   readonly plans: (job: Job) => Promise<Plan[]>;
   /** Runs what is missing of a task. */
@@ -109,8 +111,21 @@ export async function prepareStudy(study: Study, jobs: readonly Job[]): Promise<
     trainings.set(job, known);
     return known;
   };
+  const folders = [...plans].flatMap(([{ task: { learningRates, seeds } }, arms]) =>
+    [...arms.values()].flatMap((planOf) =>
+      learningRates.flatMap((rate) => seeds.map((seed) => planOf(rate, seed).folder))
+    )
+  );
+  const deviceBefore = async (): Promise<string | null> => {
+    for (const folder of folders) {
+      const begun = runs.has(folder) ? null : await resumePoint(folder, true);
+      if (begun) return deviceOfCheckpoint(begun);
+    }
+    return folders.map((folder) => runs.get(folder)?.device).find((device) => device !== undefined) ?? null;
+  };
   return {
     count,
+    device: deviceBefore,
     plans: async (job) => {
       const { arms: [arm], task: { learningRates: [rate], seeds: [seed] } } = job;
       const planned = plans.get(job)!.get(arm)!(rate, seed);
@@ -210,7 +225,7 @@ async function runOnce(
         [dev, test].filter(Boolean).map((score) => score![metric]!.toFixed(4)).join(" on dev, ")
       }${test ? " on test" : " on dev"}`,
     );
-    return { settings, metric, train, dev, test, baseline, trained, steps };
+    return { settings, metric, train, dev, test, baseline, trained, steps, device: device.description };
   } catch (error) {
     if (!(error instanceof Error && error.cause instanceof NonFiniteLoss)) throw error;
     say(`${title}: the loss was not finite at step ${error.cause.step}; this learning rate is passed over`);
@@ -223,6 +238,7 @@ async function runOnce(
       baseline: 0,
       trained: 0,
       steps: error.cause.step,
+      device: device.description,
     };
   }
 }
