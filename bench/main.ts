@@ -14,8 +14,7 @@ import { benchStartup } from "./startup.ts";
 import { benchSteps } from "./step.ts";
 import { benchText } from "./text.ts";
 import { type TextPart, textParts } from "./text_job.ts";
-import { openTorch } from "./torch.ts";
-import { benchGpu } from "./webgpu.ts";
+import { benchGpuHere } from "./webgpu_host.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   ops: benchOps,
@@ -30,15 +29,8 @@ const benches: Readonly<Record<string, Bench>> = {
 // What `--device webgpu` runs instead: one benchmark, because a card is opened once.
 const gpuBenches: Readonly<Record<string, Bench>> = {
   webgpu: async function* ({ quick, python }) {
-    Deno.env.set("DENO_WEBGPU_BACKEND", Deno.env.get("DENO_WEBGPU_BACKEND") ?? "vulkan,metal,dx12"); // not OpenGL
-    const torch = await openTorch(python, remark);
-    if (torch) remark(torch.description);
-    try {
-      for await (const row of benchGpu({ quick, peer: torch, remark })) {
-        yield { bench: "webgpu", runtime: "deno", threads: 1, ...row };
-      }
-    } finally {
-      await torch?.close();
+    for await (const row of benchGpuHere({ quick, python, remark })) {
+      yield { bench: "webgpu", runtime: "deno", threads: 1, ...row };
     }
   },
 };

@@ -12,12 +12,11 @@ import { openWebGpu } from "../src/backends/webgpu/device.ts";
 import { GpuTimer } from "../src/backends/webgpu/timer.ts";
 import { DROPOUT, withDropout } from "../src/models/gpt1.ts";
 import { createGpt1, type Gpt1 } from "../src/models/gpt1_model.ts";
-import { pretrainingSource } from "../src/tasks/language.ts";
 import { generateTokens } from "../src/train/generate.ts";
 import { trainingBytes } from "../src/train/memory.ts";
-import { train } from "../src/train/trainer.ts";
 import { gpt1Optimizer } from "../src/train/update.ts";
 import { allSizes, type Size, tokensFor, trainingFlops } from "./sizes.ts";
+import { RATE, training } from "./training.ts";
 import { clocked, middle, type Seconds, type Spent, spent } from "./webgpu_clock.ts";
 import { benchCrossing } from "./webgpu_crossing.ts";
 import { benchGpuOps } from "./webgpu_ops.ts";
@@ -30,8 +29,6 @@ import {
   type PeerResult,
   peerRows,
 } from "./webgpu_rows.ts";
-
-const RATE = 1e-4;
 
 const parametersOf = ({ layout }: Gpt1): number =>
   layout.segments.reduce((total, { shape }) => total + sizeOf(shape), 0);
@@ -46,12 +43,9 @@ function requireSame({ parameters, loss = NaN }: PeerResult, model: Gpt1, first:
 async function* benchTraining(bench: GpuBench, size: Size, model: Gpt1): AsyncGenerator<GpuRow> {
   const { name, batch } = size, { timer, peak, quick, peer } = bench, updates = quick ? 3 : 30;
   const { config } = model, { layers, channels, heads, context, vocabSize: vocab } = config;
-  const source = pretrainingSource(config, tokensFor(config, 200_000), { batch, seed: 1 });
-  const schedule = { name: "warmup_constant", learningRate: RATE, warmup: 0, steps: Infinity } as const;
-  const options = { schedule, optimizer: gpt1Optimizer, seed: 1, rests: (n: number) => n % updates === 0 };
-  const steps = train(model, source, options), losses: number[] = [];
+  const { update, end } = training(model, batch, updates), losses: number[] = [];
   const turn = async (): Promise<void> => {
-    for (let i = 0; i < updates; i++) losses.push((await steps.next()).value!.loss);
+    for (let i = 0; i < updates; i++) losses.push((await update()).loss);
   };
   await turn();
   const ours: Spent[] = [await spent(timer, turn)];
@@ -64,7 +58,7 @@ async function* benchTraining(bench: GpuBench, size: Size, model: Gpt1): AsyncGe
     least: quick ? 0.02 : 2,
   }, (result) => requireSame(result, model, losses[0]));
   ours.push(await spent(timer, turn));
-  await steps.return();
+  await end();
 
   const { wall, busy } = middle(ours), flops = trainingFlops(size);
   const row = ({ seconds, clock }: Seconds): GpuRow => ({

@@ -10,10 +10,10 @@ import { measureSpeed } from "../src/measure_device.ts";
 import { configure, type Gpt1Config } from "../src/models/gpt1.ts";
 import { createGpt1 } from "../src/models/gpt1_model.ts";
 import { gpt1Plans } from "../src/models/gpt1_plans.ts";
-import { pretrainingSource } from "../src/tasks/language.ts";
-import { train } from "../src/train/trainer.ts";
-import { gpt1Optimizer, updatePlan } from "../src/train/update.ts";
-import { allSizes, type Size, tokensFor } from "./sizes.ts";
+import { trainingPlans } from "../src/train/memory.ts";
+import { gpt1Optimizer } from "../src/train/update.ts";
+import { allSizes, type Size } from "./sizes.ts";
+import { training } from "./training.ts";
 import type { GpuRow } from "./webgpu_rows.ts";
 
 const SECONDS = 2; // of a turn, by the prediction
@@ -22,22 +22,21 @@ const WIDTHS = [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536]; // of mod
 type Shape = Pick<Size, "config" | "batch">;
 
 function costOfStep({ config, batch }: Shape): Cost {
-  const { gradient, layout } = gpt1Plans(config);
   const run = { batch, length: config.context, language: true };
-  return costOf([gradient(run), updatePlan(layout, gpt1Optimizer)]);
+  return costOf(trainingPlans(gpt1Plans(config), run, { optimizer: gpt1Optimizer }));
 }
 
 // The faster of two turns, after one that compiles; a turn ends when its last loss was read.
 async function secondsOfStep(device: Device, { config, batch }: Shape, expected: number): Promise<number> {
   const turn = Math.max(1, Math.min(30, Math.ceil(SECONDS / expected))), marks: number[] = [];
   const model = await createGpt1(device, config, { seed: 1 });
-  const source = pretrainingSource(config, tokensFor(config, 200_000), { batch, seed: 1 });
-  const schedule = { name: "warmup_constant", learningRate: 1e-4, warmup: 0, steps: 3 * turn } as const;
-  const options = { schedule, optimizer: gpt1Optimizer, seed: 1, rests: (n: number) => n % turn === 0 };
+  const { update, end } = training(model, batch, turn);
   try {
-    for await (const { step } of train(model, source, options)) {
+    for (let step = 1; step <= 3 * turn; step++) {
+      await update();
       if (step % turn === 0) marks.push(performance.now());
     }
+    await end();
   } finally {
     model.close();
   }

@@ -4,8 +4,7 @@
 
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { openTorch } from "./torch.ts";
-import { benchGpu } from "./webgpu.ts";
+import { benchGpuHere } from "./webgpu_host.ts";
 
 const flags = () => {
   try {
@@ -22,16 +21,8 @@ const flags = () => {
 };
 
 const { python, quick } = flags();
-process.env.DENO_WEBGPU_BACKEND ??= "vulkan,metal,dx12"; // not OpenGL
 const remark = (text: string): void => console.error(text);
 const runtime = "deno" in process.versions ? "deno" : "node";
-
-const torch = await openTorch(python, remark);
-if (torch) remark(torch.description);
-try {
-  for await (const row of benchGpu({ quick, peer: torch, remark })) {
-    console.log(JSON.stringify({ runtime, ...row }));
-  }
-} finally {
-  await torch?.close();
+for await (const row of benchGpuHere({ quick, python, remark })) {
+  console.log(JSON.stringify({ runtime, ...row }));
 }

@@ -15,6 +15,7 @@ import {
   choiceByRoom,
   choiceBySpeed,
   choiceByWasm,
+  type Cost,
   costOf,
   type Room,
   type Speed,
@@ -66,13 +67,14 @@ async function choose(plans: readonly Plan[], given: GPU | undefined, options: O
   }
   const known = choiceByAdapter(found && kindOf(found.adapter));
   if (known) return notGpu(known);
-  const onWasm = await measureWasm(plans, options), quick = choiceByWasm(costOf(plans), onWasm.speed);
+  const cost = costOf(plans), onWasm = await measureWasm(plans, options);
+  const quick = choiceByWasm(cost, onWasm.speed);
   if (quick) return notGpu(quick);
   const { gpu, adapter } = found!;
   let device: Device | null = null;
   try {
     device = await openWebGpu({ ...options, gpu });
-    const { device: chosen, text } = await chooseBetween(plans, onWasm, device, adapter);
+    const { device: chosen, text } = await chooseBetween(plans, cost, onWasm, device, adapter);
     if (chosen === "webgpu") return { text, device };
     device.close();
     return { text, device: null };
@@ -115,6 +117,7 @@ async function measureWasm(
 
 async function chooseBetween(
   plans: readonly Plan[],
+  cost: Cost,
   { room, speed }: OnWasm,
   gpu: Device,
   { info, limits: { maxStorageBufferBindingSize } }: GPUAdapter,
@@ -126,5 +129,5 @@ async function chooseBetween(
     };
   const onGpu = { needed: gpu.planned({ pages: {}, plans }).total, capacity: gpu.capacity, binding };
   return choiceByRoom(room, onGpu, name) ??
-    choiceBySpeed(costOf(plans), speed, await measureSpeed(gpu), name);
+    choiceBySpeed(cost, speed, await measureSpeed(gpu), name);
 }

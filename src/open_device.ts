@@ -33,7 +33,7 @@ export interface DeviceOptions {
    */
   readonly precision?: Precision;
   /**
-   * What will run most, for `auto` to choose by: of a training the plans of the gradient and of the update, of a generation
+   * What will run most, for `auto` to choose by: of a training its `trainingPlans`, of a generation
    * the continuation. `auto` is `wasm` without it. Where there is a GPU, both devices are measured for a moment, so the
    * choice may differ from one day to another where they are close.
    */

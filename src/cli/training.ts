@@ -18,10 +18,10 @@ import {
   UsageError,
 } from "./io.ts";
 import { trainingProgress } from "./progress.ts";
-import { requireRoom, showBytes } from "../train/memory.ts";
+import { requireRoom, showBytes, trainingPlans } from "../train/memory.ts";
 import { NonFiniteLoss } from "../train/trainer.ts";
 import { type Run, type RunEvent, trainRun } from "../train/run.ts";
-import { gpt1Optimizer, updatePlan } from "../train/update.ts";
+import { gpt1Optimizer } from "../train/update.ts";
 
 /** Flags of every command that trains. */
 export interface TrainingFlags extends CommonFlags {
@@ -57,7 +57,7 @@ export function stepPlans<R>(
   run: R,
   { clip, recompute }: Pick<TrainingFlags, "clip" | "recompute">,
 ): Plan[] {
-  return [plans.gradient(run, recompute), updatePlan(plans.layout, { ...gpt1Optimizer, maxNorm: clip })];
+  return trainingPlans(plans, run, { optimizer: { ...gpt1Optimizer, maxNorm: clip }, recompute });
 }
 
 /**

@@ -2,6 +2,7 @@
 // error that says so is the same whether the command line or the trainer finds out.
 
 import { type Device, OutOfMemory } from "../backends/backend.ts";
+import type { Plan } from "../graph/plan.ts";
 import { type Loaded, type PlannedBytes, plannedBytes } from "../graph/planned_bytes.ts";
 import type { ModelPlans } from "../nn/model.ts";
 import { type Recompute, recomputeNames } from "../nn/recompute.ts";
@@ -21,22 +22,39 @@ export interface MemoryOptions {
   readonly planned?: Device["planned"];
 }
 
+/**
+ * The plans of an update: a micro-batch's, and the optimizer's. They are what a training runs most, for `openDevice` to choose
+ * a device by.
+ *
+ * @example
+ * ```ts
+ * import { configure, gpt1Optimizer, gpt1Plans, openDevice, trainingPlans } from "@foreword/foreword";
+ * const run = { batch: 2, length: 64, language: true };
+ * const plan = trainingPlans(gpt1Plans(configure("nano", 500)), run, { optimizer: gpt1Optimizer });
+ * using device = await openDevice({ plan });
+ * ```
+ */
+export function trainingPlans<R>(
+  plans: ModelPlans<R>,
+  run: R,
+  { optimizer, recompute = "none", scaled = false }: Pick<
+    MemoryOptions,
+    "optimizer" | "recompute" | "scaled"
+  >,
+): Plan[] {
+  return [plans.gradient(run, recompute, scaled), updatePlan(plans.layout, optimizer, scaled)];
+}
+
 /** Bytes that training takes: parameters, gradients and moments, a micro-batch's plan and the optimizer's. */
 export function trainingBytes<R>(
   plans: ModelPlans<R>,
   run: R,
-  {
-    optimizer,
-    recompute = "none",
-    scaled = false,
-    threads = 1,
-    planned = (what) => plannedBytes({ ...what, threads }),
-  }: MemoryOptions,
+  { threads = 1, planned = (what) => plannedBytes({ ...what, threads }), ...options }: MemoryOptions,
 ): PlannedBytes {
   const { layout } = plans;
   return planned({
-    pages: { ...layout.pages, ...trainingPages(layout, scaled) },
-    plans: [plans.gradient(run, recompute, scaled), updatePlan(layout, optimizer, scaled)],
+    pages: { ...layout.pages, ...trainingPages(layout, options.scaled) },
+    plans: trainingPlans(plans, run, options),
   });
 }
 

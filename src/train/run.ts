@@ -177,9 +177,8 @@ export async function* trainRun<C, R>(run: Run<C, R>): AsyncGenerator<RunEvent, 
   if (due(run.validateEvery)) yield* validate();
   for await (const event of train(model, source, { ...options, start: step, rests })) {
     step = event.step;
-    const { loss, terms, gradientNorm, learningRate, lossScale } = event;
-    const scale = lossScale === undefined ? {} : { lossScale };
-    await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate, ...scale });
+    const { loss, terms, gradientNorm, learningRate, lossScale } = event; // the scale is left out where there is none
+    await appendLine(storage, metrics, { step, loss, ...terms, gradientNorm, learningRate, lossScale });
     yield { type: "step", event };
     if (due(run.observe?.every)) yield* observe();
     if (due(run.validateEvery)) yield* validate();

@@ -69,60 +69,66 @@ const main = (body: string): string =>
   ${body}
 }`;
 
-const attention: Kernel = ({ dims }) => {
-  const [, , , D, , limit] = dims, as = elementOf(D);
-  return [{
-    name: "attention",
+// A launch of the family: what all of them bind, are given and call, and what is a launch's own.
+const launchOf = (
+  dims: readonly number[],
+  { name, tensors, functions, body, products }: {
+    readonly name: string;
+    /** Behind qkv, lengths and, with dropout, the random words. */
+    readonly tensors: Launch["tensors"];
+    readonly functions: readonly string[];
+    readonly body: string;
+    /** Products over a head that it is worth. */
+    readonly products: number;
+  },
+): Launch => {
+  const [, , , D, , limit] = dims;
+  return {
+    name,
     tensors: [
-      read("qkv", 0, { as }),
+      read("qkv", 0, { as: elementOf(D) }),
       read("lengths", 1),
       ...(limit ? [read("rng", 2, { as: "u32" })] : []),
-      write("y", 3, { as }),
-      write("logSum", 4),
+      ...tensors,
     ],
     sizes: sizesOf(dims),
-    code: [
-      TILES,
-      SEES,
-      GROUP_INDEX,
-      keepFour(limit),
-      readers(D),
-      rowWriter("putY", "y", single, "p.T", D),
-      main(`${preamble(true)}
-  ${END}
-  ${forward(D, limit, true)}`),
-    ].join("\n"),
+    code: [TILES, SEES, GROUP_INDEX, keepFour(limit), readers(D), ...functions, main(body)].join("\n"),
     workgroups: groupsOf(dims),
-    work: workOf(dims, 2),
-  }];
+    work: workOf(dims, products),
+  };
+};
+
+const attention: Kernel = ({ dims }) => {
+  const [, , , D, , limit] = dims, as = elementOf(D);
+  return [launchOf(dims, {
+    name: "attention",
+    tensors: [write("y", 3, { as }), write("logSum", 4)],
+    functions: [rowWriter("putY", "y", single, "p.T", D)],
+    body: `${preamble(true)}
+  ${END}
+  ${forward(D, limit, true)}`,
+    products: 2,
+  })];
 };
 
 // dq of a block of queries, and delta = dy . y of each query.
 const queryGrad = (dims: readonly number[], deltas: number): Launch => {
   const [, , , D, , limit] = dims, as = elementOf(D);
-  return {
+  return launchOf(dims, {
     name: "attentionGrad, queries",
     tensors: [
-      read("qkv", 0, { as }),
-      read("lengths", 1),
-      ...(limit ? [read("rng", 2, { as: "u32" })] : []),
       read("y", 3, { as }),
       read("logSum", 4),
       read("dy", 5, { as }),
       write("dqkv", 6, { as }),
       write("deltas", "scratch", { bytes: deltas }),
     ],
-    sizes: sizesOf(dims),
-    code: [
-      TILES,
-      SEES,
-      GROUP_INDEX,
-      keepFour(limit),
-      readers(D),
+    functions: [
       rowReader("out", "y", single, "live", D),
       rowReader("dOut", "dy", single, "live", D),
       rowWriter("putDq", "dqkv", packed(0), "p.T", D),
-      main(`${preamble(true)}
+    ],
+    body: `${preamble(true)}
   ${END}
   let i4 = lane % 8u; let j4 = lane / 8u; let q = q0 + 4u * i4;
   var delta = vec4f();
@@ -135,12 +141,12 @@ const queryGrad = (dims: readonly number[], deltas: number): Launch => {
   delta = partialSum(i4);
   var logs = vec4f();
   ${
-        each(4, (r) =>
-          `if (q + ${r}u < p.T) {
+      each(4, (r) =>
+        `if (q + ${r}u < p.T) {
     logs[${r}] = logSum[head * p.T + q + ${r}u];
     if (j4 == 0u) { deltas[head * p.T + q + ${r}u] = delta[${r}]; }
   }`)
-      }
+    }
   ${sumsOf("o", D)}
   for (var k0 = 0u; k0 < end; k0 += 32u) {
     let k = k0 + 4u * j4;
@@ -148,45 +154,36 @@ const queryGrad = (dims: readonly number[], deltas: number): Launch => {
     ${overHead("s", "query", "q0", "key", "k0")}
     ${overHead("ds", "dOut", "q0", "value", "k0")}
     ${
-        each(4, (j) =>
-          `s[${j}] = select(vec4f(), exp(s[${j}] * p.scale - logs), sees(q, k + ${j}u));
+      each(4, (j) =>
+        `s[${j}] = select(vec4f(), exp(s[${j}] * p.scale - logs), sees(q, k + ${j}u));
     ${limit ? `ds[${j}] *= keepFour(head, k + ${j}u, q);` : ""}
     ds[${j}] = s[${j}] * (ds[${j}] - delta) * p.scale;`)
-      }
+    }
     put(ds, 32u * j4 + i4);
     ${perChunk("o", "key", "k0", D)}
   }
-  ${each(chunksOf(D), (c) => `putDqFour(q, ${TILE * c}u + 4u * j4, transpose(o${c}));`)}`),
-    ].join("\n"),
-    workgroups: groupsOf(dims),
-    work: workOf(dims, 3),
-  };
+  ${each(chunksOf(D), (c) => `putDqFour(q, ${TILE * c}u + 4u * j4, transpose(o${c}));`)}`,
+    products: 3,
+  });
 };
 
 // dk and dv of a block of keys: here threads have four keys by four queries, so that sums over queries are products.
 const keyGrad = (dims: readonly number[], deltas: number): Launch => {
   const [, , , D, , limit] = dims, as = elementOf(D);
-  return {
+  return launchOf(dims, {
     name: "attentionGrad, keys",
     tensors: [
-      read("qkv", 0, { as }),
-      read("lengths", 1),
-      ...(limit ? [read("rng", 2, { as: "u32" })] : []),
       read("logSum", 4),
       read("dy", 5, { as }),
       write("dqkv", 6, { as }),
       read("deltas", "scratch", { bytes: deltas }),
     ],
-    sizes: sizesOf(dims),
-    code: [
-      TILES,
-      GROUP_INDEX,
-      keepFour(limit),
-      readers(D),
+    functions: [
       rowReader("dOut", "dy", single, "live", D),
       rowWriter("putDk", "dqkv", packed(1), "p.T", D),
       rowWriter("putDv", "dqkv", packed(2), "p.T", D),
-      main(`${preamble(false)}
+    ],
+    body: `${preamble(false)}
   let i4 = lane % 8u; let j4 = lane / 8u; let k0 = block * 32u; let k = k0 + 4u * i4;
   let end = select(0u, count, k0 < count);
   ${sumsOf("dk", D)}
@@ -197,35 +194,33 @@ const keyGrad = (dims: readonly number[], deltas: number): Launch => {
     ${overHead("s", "key", "k0", "query", "q0")}
     ${overHead("ds", "value", "k0", "dOut", "q0")}
     ${
-        limit
-          ? `let keep = transpose(mat4x4f(
+      limit
+        ? `let keep = transpose(mat4x4f(
       keepFour(head, k, q), keepFour(head, k + 1u, q), keepFour(head, k + 2u, q), keepFour(head, k + 3u, q),
     ));`
-          : ""
-      }
+        : ""
+    }
     ${
-        each(4, (j) =>
-          `if (q + ${j}u < count) {
+      each(4, (j) =>
+        `if (q + ${j}u < count) {
       let last = select(count - 1u, q + ${j}u, p.causal != 0u); let at = head * p.T + q + ${j}u;
       let weight = select(vec4f(), exp(s[${j}] * p.scale - logSum[at]), four(k) <= vec4u(min(last, count - 1u)));
       s[${j}] = weight${limit ? ` * keep[${j}]` : ""};
       ds[${j}] = weight * (ds[${j}]${limit ? ` * keep[${j}]` : ""} - deltas[at]) * p.scale;
     } else { s[${j}] = vec4f(); ds[${j}] = vec4f(); }`)
-      }
+    }
     put(s, 32u * j4 + i4);
     ${perChunk("dv", "dOut", "q0", D)}
     put(ds, 32u * j4 + i4);
     ${perChunk("dk", "query", "q0", D)}
   }
   ${
-        each(chunksOf(D), (c) =>
-          `putDkFour(k, ${TILE * c}u + 4u * j4, transpose(dk${c}));
+      each(chunksOf(D), (c) =>
+        `putDkFour(k, ${TILE * c}u + 4u * j4, transpose(dk${c}));
   putDvFour(k, ${TILE * c}u + 4u * j4, transpose(dv${c}));`)
-      }`),
-    ].join("\n"),
-    workgroups: groupsOf(dims),
-    work: workOf(dims, 4),
-  };
+    }`,
+    products: 4,
+  });
 };
 
 const attentionGrad: Kernel = ({ dims }) => {

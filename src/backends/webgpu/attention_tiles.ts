@@ -57,18 +57,21 @@ fn ${name}Four(t: u32, d: u32, rows: mat4x4f) {
 }
 
 /**
- * WGSL: the tiles, `product`, and where a workgroup is: `start` is the first row of its sequence, `column` that of its
- * head, `live` queries stand at `shift`.. among `seen` keys.
+ * WGSL: where a workgroup is: `start` is the first row of its sequence, `column` that of its head, `live` queries stand at
+ * `shift`.. among `seen` keys.
  */
-export const TILES = `var<workgroup> left: array<vec4f, 256>;
-var<workgroup> right: array<vec4f, 256>;
-var<workgroup> partials: array<vec4f, 64>;
-var<workgroup> extent: vec2u;
+export const PLACE = `var<workgroup> extent: vec2u;
 var<private> start: u32;
 var<private> column: u32;
 var<private> live: u32;
 var<private> shift: u32;
-var<private> seen: u32;
+var<private> seen: u32;`;
+
+/** WGSL: the tiles and `product`, behind `PLACE`. */
+export const TILES = `${PLACE}
+var<workgroup> left: array<vec4f, 256>;
+var<workgroup> right: array<vec4f, 256>;
+var<workgroup> partials: array<vec4f, 64>;
 fn product(sum: mat4x4f, i4: u32, j4: u32) -> mat4x4f {
   var s0 = sum[0]; var s1 = sum[1]; var s2 = sum[2]; var s3 = sum[3];
   for (var c = 0u; c < 256u; c += 8u) {

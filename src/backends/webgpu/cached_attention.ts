@@ -5,6 +5,7 @@
 import {
   elementOf,
   forward,
+  PLACE,
   rowReader,
   rowWriter,
   SEES,
@@ -133,16 +134,11 @@ const few = (dims: readonly number[], limits: GpuLimits): Launch => {
     sizes: sizesOf(dims, T),
     code: `const QUARTERS = ${quarters}u;
 const SHARES = ${Math.max(1, Math.floor(GROUP / quarters))}u;
-var<workgroup> extent: vec2u;
+${PLACE}
+var<private> cached: u32;
 var<workgroup> asked: array<vec4f, ${quarters}>;
 var<workgroup> weights: array<f32, ${GROUP}>;
 var<workgroup> mixed: array<vec4f, ${GROUP}>;
-var<private> start: u32;
-var<private> cached: u32;
-var<private> column: u32;
-var<private> live: u32;
-var<private> shift: u32;
-var<private> seen: u32;
 ${GROUP_INDEX}
 ${EXTENT}
 ${readers(D)}

@@ -49,8 +49,8 @@ export function halfBuffers({ steps, buffers, inputs, outputs }: Plan): Readonly
   for (const step of steps) {
     const allowed = ARGUMENTS[step.op as OpName] ?? NONE;
     [...step.inputs, ...step.outputs].forEach(({ buffer, dtype, shape }, arg) => {
-      const { kind, ...where } = buffers[buffer], written = arg >= step.inputs.length;
-      const kept = kind === "state" && (written || !("parameter" in where && where.parameter));
+      const where = buffers[buffer], written = arg >= step.inputs.length;
+      const kept = where.kind === "state" && (written || !where.parameter);
       touched.add(buffer);
       if (dtype !== "f32" || sizeOf(shape) === 1 || !allowed.includes(arg) || kept) whole.add(buffer);
     });

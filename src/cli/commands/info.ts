@@ -13,8 +13,8 @@ import type { ModelPlans } from "../../nn/model.ts";
 import { parameterCount } from "../../nn/parameters.ts";
 import { type Recompute, recomputeNames } from "../../nn/recompute.ts";
 import { listCheckpoints } from "../../train/checkpoint_folder.ts";
-import { showBytes, trainingBytes } from "../../train/memory.ts";
-import { gpt1Optimizer, updatePlan } from "../../train/update.ts";
+import { showBytes, trainingBytes, trainingPlans } from "../../train/memory.ts";
+import { gpt1Optimizer } from "../../train/update.ts";
 import { type ArchitectureFlags, architectureFlags, sizeOf } from "../architecture.ts";
 import { common, type CommonFlags, deviceOf, disk, print, UsageError, whole } from "../io.ts";
 import { duration } from "../progress.ts";
@@ -91,15 +91,12 @@ async function showPreset(flags: Flags, config: Gpt1Config): Promise<void> {
     plans = gpt1Plans(config),
     parameters = parameterCount(parameterSpecs(config));
   const run = { batch, length: config.context, language: true };
-  const stepOf = (scaled: boolean) => [
-    plans.gradient(run, recompute, scaled),
-    updatePlan(plans.layout, gpt1Optimizer, scaled),
-  ];
-  using device = await deviceOf(flags, () => stepOf(false));
-  const halves = device.precision === "f16", step = stepOf(halves);
+  const training = { optimizer: gpt1Optimizer, recompute };
+  using device = await deviceOf(flags, () => trainingPlans(plans, run, training));
+  const halves = device.precision === "f16",
+    step = trainingPlans(plans, run, { ...training, scaled: halves });
   const bytes = trainingBytes(plans, run, {
-    optimizer: gpt1Optimizer,
-    recompute,
+    ...training,
     scaled: halves,
     planned: (what) => device.planned(what),
   });
